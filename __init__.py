@@ -1,0 +1,1 @@
+"""Askfirst answers from your documents and data, and asks first before it changes anything."""

@@ -1,0 +1,87 @@
+"""Every error Askfirst raises, in one tree.
+
+    AskfirstError
+    ├── UsageError      the caller's mistake: exit code 2
+    ├── RunError        this run failed: exit code 1
+    └── ToolRetry       the model may mend it itself; only agent/nodes.py catches it
+
+Each message names what happened and the next act in one line; the facts are attributes.
+"""
+
+from collections.abc import Iterable
+
+
+class AskfirstError(Exception):
+    """Anything that Askfirst raises on purpose."""
+
+
+class UsageError(AskfirstError):
+    """The caller asked for something that cannot be done as asked."""
+
+
+class RunError(AskfirstError):
+    """The call was right, but this run of it failed."""
+
+
+class ToolRetry(AskfirstError):
+    """A tool's refusal, written for the model: what was wrong with the call and what would be right."""
+
+
+class SettingInvalid(UsageError):
+    def __init__(self, name: str, problem: str, *, known: Iterable[str]):
+        self.name = name
+        super().__init__(f"Setting '{name}': {problem}. Known settings: {', '.join(known)}.")
+
+
+class CollectionMissing(UsageError):
+    def __init__(self, name: str, *, known: Iterable[str]):
+        self.name, self.known = name, tuple(known)
+        listed = ", ".join(self.known) or "none yet; run `askfirst ingest PATH`"
+        super().__init__(f"No collection '{name}'. Known: {listed}.")
+
+
+class EmbedderMismatch(UsageError):
+    def __init__(self, collection: str, *, stored: str, present: str):
+        super().__init__(f"Collection '{collection}' was embedded by {stored}, this machine has {present}. "
+                         f"Ingest it again into a new collection: `askfirst ingest PATH --collection NEW`.")
+
+
+class QuestionTooLong(UsageError):
+    def __init__(self, length: int, *, limit: int):
+        super().__init__(f"The question has {length:,} characters, the limit is {limit:,}. Ingest long text as a document instead.")
+
+
+class ToolMissing(UsageError):
+    def __init__(self, name: str, *, known: Iterable[str]):
+        super().__init__(f"No tool '{name}'. Known: {', '.join(known) or 'none; name a module with --tools'}.")
+
+
+class ProposalMissing(UsageError):
+    def __init__(self, id: str):
+        super().__init__(f"No proposal '{id}'. `askfirst proposals list` shows those that wait.")
+
+
+class ProposalDecided(UsageError):
+    def __init__(self, id: str, *, state: str, by: str | None):
+        self.state = state
+        super().__init__(f"Proposal {id} is already {state}{f' (by {by})' if by else ''}; nothing was done.")
+
+
+class ProposalInvalid(UsageError):
+    def __init__(self, tool: str, problem: str):
+        super().__init__(f"This call of {tool} cannot be proposed: {problem}")
+
+
+class DatabaseDown(RunError):
+    def __init__(self, problem: str):
+        super().__init__(f"The database does not answer: {problem}. `askfirst doctor` tells more.")
+
+
+class ModelDown(RunError):
+    def __init__(self, url: str, problem: str):
+        super().__init__(f"The model server at {url} does not answer: {problem}. `askfirst doctor` tells more.")
+
+
+class ModelReplyInvalid(RunError):
+    def __init__(self, wanted: str, reply: str):
+        super().__init__(f"The model's reply is not {wanted}: {reply[:200]!r}. Try again, or try another model.")

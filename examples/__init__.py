@@ -1,0 +1,1 @@
+"""Real sample data, documents and tools, shipped with the package."""
