@@ -56,6 +56,16 @@ class ToolMissing(UsageError):
         super().__init__(f"No tool '{name}'. Known: {', '.join(known) or 'none; name a module with --tools'}.")
 
 
+class ToolInvalid(UsageError):
+    def __init__(self, name: str, problem: str):
+        super().__init__(f"Tool '{name}' cannot be used so: {problem}.")
+
+
+class ToolFailed(RunError):
+    def __init__(self, name: str, problem: str):
+        super().__init__(f"Tool '{name}' failed: {problem}. Nothing was changed; try again or look into the tool.")
+
+
 class ProposalMissing(UsageError):
     def __init__(self, id: str):
         super().__init__(f"No proposal '{id}'. `askfirst proposals list` shows those that wait.")
@@ -70,6 +80,36 @@ class ProposalDecided(UsageError):
 class ProposalInvalid(UsageError):
     def __init__(self, tool: str, problem: str):
         super().__init__(f"This call of {tool} cannot be proposed: {problem}")
+
+
+class ProposalChanged(UsageError):
+    def __init__(self, id: str, problem: str):
+        super().__init__(f"Proposal {id} is not what was looked at: {problem}. Look again: `askfirst proposals show {id}`.")
+
+
+class LedgerFault(RunError):
+    def __init__(self, id: str, problem: str):
+        super().__init__(f"Proposal {id} cannot be executed: {problem}. Run `askfirst audit verify`.")
+
+
+class DatabaseUnfit(UsageError):
+    def __init__(self, problem: str, *, act: str):
+        super().__init__(f"This database cannot be used: {problem}; {act}.")
+
+
+class NothingToIngest(UsageError):
+    def __init__(self, path: str, problem: str):
+        super().__init__(f"Nothing to ingest: {path} {problem}. Give files or folders with .md, .txt, .html, .pdf or .docx files.")
+
+
+class DocumentMissing(UsageError):
+    def __init__(self, name: str, *, collection: str):
+        super().__init__(f"No document '{name}' in collection '{collection}'. `askfirst search` shows names of documents.")
+
+
+class EmbedderMissing(UsageError):
+    def __init__(self, problem: str, *, command: str):
+        super().__init__(f"The embedding model all-MiniLM-L6-v2 is not there: {problem}. Run: {command}")
 
 
 class DatabaseDown(RunError):
