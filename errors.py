@@ -51,6 +51,16 @@ class QuestionTooLong(UsageError):
         super().__init__(f"The question has {length:,} characters, the limit is {limit:,}. Ingest long text as a document instead.")
 
 
+class QuestionEmpty(UsageError):
+    def __init__(self) -> None:
+        super().__init__("The question is empty. Write what you want to know.")
+
+
+class LineInvalid(UsageError):
+    def __init__(self, path: str, number: int, problem: str):
+        super().__init__(f"Line {number} of {path} cannot be used: {problem}. Mend the line and run the batch again; nothing is lost.")
+
+
 class ToolMissing(UsageError):
     def __init__(self, name: str, *, known: Iterable[str]):
         super().__init__(f"No tool '{name}'. Known: {', '.join(known) or 'none; name a module with --tools'}.")

@@ -75,9 +75,10 @@ class EmbeddedPostgres:
             self._stop(account, binaries(account, home=self._folder.parent))
 
     def running(self) -> bool:
-        """Whether the process named in `postmaster.pid` lives and is this folder's PostgreSQL, no later one by its number."""
+        """Whether the process named in `postmaster.pid` lives and is this folder's PostgreSQL, no later one by its number.
+        A tenth of a millisecond."""
         written = self._postmaster_file()
-        return bool(written) and any(str(process.pid) == written[0] for process in self._processes())
+        return bool(written) and self._is_ours(int(written[0]))
 
     def _prepare(self) -> Account:
         """The account that will run the server, after making the folders that it needs."""
@@ -189,13 +190,15 @@ class EmbeddedPostgres:
         return lines if len(lines) >= 5 else []
 
     def _processes(self) -> list[psutil.Process]:
-        """The living PostgreSQL processes of this folder: each of them works in its data folder."""
-        return [process for process in psutil.process_iter(["name"]) if process.info["name"] == "postgres" and self._is_ours(process)]
+        return [process for process in psutil.process_iter() if self._is_ours(process.pid)]
 
-    def _is_ours(self, process: psutil.Process) -> bool:
+    def _is_ours(self, pid: int) -> bool:
+        """Whether this is a living PostgreSQL process of this folder: each of them works in its data folder."""
         try:
-            return process.status() != psutil.STATUS_ZOMBIE and Path(process.cwd()) == self._data
-        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+            process = psutil.Process(pid)
+            alive = process.name() == "postgres" and process.status() != psutil.STATUS_ZOMBIE
+            return alive and Path(process.cwd()) == self._data
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
             return False
 
     def _last_words(self, stderr: str) -> str:
