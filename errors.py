@@ -127,6 +127,31 @@ class DatabaseDown(RunError):
         super().__init__(f"The database does not answer: {problem}. `askfirst doctor` tells more.")
 
 
+class ModelMissing(UsageError):
+    def __init__(self, name: str, *, known: Iterable[str]):
+        super().__init__(f"No model '{name}'. Known: {', '.join(known)}. `askfirst model pull NAME` fetches a Llama from the hub.")
+
+
+class AdapterMissing(UsageError):
+    def __init__(self, name: str, *, model: str, known: Iterable[str]):
+        super().__init__(f"Model '{model}' has no adapter '{name}'. Known: {', '.join(known) or 'none'}; 'none' asks the base.")
+
+
+class ModelUnreadable(RunError):
+    def __init__(self, path: object, problem: str):
+        super().__init__(f"The model files in {path} cannot be used: {problem}. Copy or pull the model again.")
+
+
+class ModelPullFailed(RunError):
+    def __init__(self, name: str, problem: str):
+        super().__init__(f"Model '{name}' could not be fetched: {problem}. The shipped model needs no hub: ASKFIRST_MODEL=askfirst.")
+
+
+class ModelServerFailed(RunError):
+    def __init__(self, problem: str, *, log: object):
+        super().__init__(f"The model server did not start: {problem}. Its log: {log}")
+
+
 class ModelDown(RunError):
     def __init__(self, url: str, problem: str):
         super().__init__(f"The model server at {url} does not answer: {problem}. `askfirst doctor` tells more.")
