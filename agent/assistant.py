@@ -1,0 +1,181 @@
+"""The door: everything that the command line, the page and an app do goes through an `Assistant`."""
+
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+from ..errors import CollectionMissing, ProposalDecided, QuestionEmpty, QuestionTooLong
+from ..retrieval.database import Database
+from ..retrieval.documents import Collection, Document, Evidence, IngestReport
+from ..retrieval.embed import Embedder
+from ..retrieval.ingest import ingest
+from ..retrieval.search import collections, document, search
+from ..settings import Settings
+from ..tools import proposals as ledger
+from ..tools.proposals import Proposal
+from ..tools.registry import Registry
+from . import runs
+from .batch import BatchReport, run_batch
+from .decisions import Decisions, deciders
+from .means import Means
+from .model import LanguageModel
+from .state import Answer, Route, Step
+
+Progress = Callable[[int, int, str], None]
+
+
+class Assistant:
+    """Answers questions from documents and tools, and proposes changes for a person to approve.
+
+    Use it as a context manager, or `close()` it. It may be used by several threads; the model server, the embedder and
+    the graph are opened when they are first needed.
+    """
+
+    def __init__(self, settings: Settings, database: Database, registry: Registry, model: LanguageModel | None = None):
+        self.settings, self.database, self.registry = settings, database, registry
+        self._given_model, self._lock = model, RLock()
+        self._closers: list[Callable[[], None]] = [database.close]
+
+    @classmethod
+    def open(cls, *, settings: Settings | None = None, database: str | None = None, model: LanguageModel | str | None = None,
+             tools: Iterable[str] | None = None, **overrides: Any) -> "Assistant":
+        """An assistant on the embedded PostgreSQL and the shipped Llama, or on what is named.
+
+        `database` is a PostgreSQL URL; `model` a shipped model's name, the URL of an OpenAI-compatible server, or an object
+        with the methods of `LanguageModel`; `tools` are names of modules; other keywords are fields of `Settings`.
+        """
+        named = model if isinstance(model, str) else None
+        given = {"database_url": database, "model": named, "tools": tuple(tools) if tools is not None else None, **overrides}
+        given = {key: value for key, value in given.items() if value is not None}
+        if settings is None:
+            settings = Settings.load(**given)
+        elif given:
+            settings = Settings(**(settings.model_dump() | given))
+        registry = Registry.load(settings.tools)
+        return cls(settings, Database.open(settings), registry, None if isinstance(model, str) else model)
+
+    def __enter__(self) -> "Assistant":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Gives back connections, the model server and the database server, each to others that still use it."""
+        while self._closers:
+            self._closers.pop()()
+
+    def ingest(self, *paths: str | Path, collection: str | None = None, prune: bool = False, progress: Progress | None = None) -> IngestReport:
+        """Reads files and folders into a collection; unchanged files cost nothing. See retrieval/ingest.py."""
+        return ingest(self.database, self.embedder, [Path(path) for path in paths], collection=collection or self.settings.collection,
+                      progress=progress, prune=prune)
+
+    def search(self, question: str, *, collection: str | None = None, limit: int = 8) -> list[Evidence]:
+        """The best passages, best first."""
+        return search(self.database, self.embedder, question, collection=collection or self.settings.collection, limit=limit)
+
+    def document(self, name: str, *, collection: str | None = None) -> Document:
+        """A stored document, against whose text citations are checked."""
+        return document(self.database, name, collection=collection or self.settings.collection)
+
+    def collections(self) -> list[Collection]:
+        """The collections that exist, by name."""
+        return collections(self.database)
+
+    def ask(self, question: str, *, collection: str | None = None, route: Route | None = None, thread: str | None = None,
+            by: str | None = None) -> Answer:
+        """Answers a question. A write is only proposed: the answer is then `waiting` and holds the proposal."""
+        *_, answer = self.stream(question, collection=collection, route=route, thread=thread, by=by)
+        return answer  # type: ignore[return-value]  # the last piece of a stream is its Answer
+
+    def stream(self, question: str, *, collection: str | None = None, route: Route | None = None, thread: str | None = None,
+               by: str | None = None) -> Iterator[Step | str | Answer]:
+        """The steps as they end, then the text, then the `Answer`, which is always the last piece."""
+        asked = self._checked(question, collection)
+        run, thread, collection = uuid.uuid4().hex, thread or uuid.uuid4().hex, asked
+        history = runs.history(self.database, thread)
+        runs.begin(self.database, run=run, thread=thread, question=question, collection=collection)
+        yield from self._runner.start(question=question.strip(), run=run, thread=thread, collection=collection, history=history,
+                                      forced_route=route, requester=by or self.settings.user)
+
+    def proposals(self, state: str | None = "waiting") -> list[Proposal]:
+        """Proposals in a state, oldest first; all of them for None."""
+        return ledger.proposals(self.database, state=state)
+
+    def proposal(self, id: str) -> Proposal:
+        """One proposal. Raises `ProposalMissing`."""
+        return ledger.proposal(self.database, id)
+
+    def propose(self, tool: str, arguments: Mapping[str, Any], *, by: str | None = None) -> Proposal:
+        """Proposes a write without the model."""
+        return ledger.propose(self.database, self.registry.get(tool), dict(arguments), key=uuid.uuid4().hex, requester=by or self.settings.user,
+                              thread="", run="", hours=self.settings.proposal_hours)
+
+    def approve(self, id: str, *, by: str, edits: Mapping[str, Any] | None = None, digest: str | None = None) -> Answer:
+        """Executes a proposal, once, and ends the run that waits for it. Raises `ProposalDecided` when another was first.
+
+        With `digest` only exactly that proposal is approved: what the person saw is what is done.
+        """
+        try:
+            decided = ledger.approve(self.database, self.registry, id, by=by, edits=dict(edits) if edits else None, digest=digest)
+        except ProposalDecided:
+            self._runner.resume(ledger.proposal(self.database, id))  # a crash may have come between decision and answer
+            raise
+        return self._runner.resume(decided)
+
+    def reject(self, id: str, *, by: str, why: str) -> Answer:
+        """Ends a proposal without doing it."""
+        return self._runner.resume(ledger.reject(self.database, id, by=by, why=why))
+
+    def batch(self, questions: Iterable[Mapping[str, Any]], out: Path, *, concurrency: int = 1, progress: Progress | None = None) -> BatchReport:
+        """Answers many questions into a JSONL file; run again after a crash, it goes on where it stopped."""
+        return run_batch(self.ask, questions, out, concurrency=concurrency, progress=progress)
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        with self._lock:
+            opened = Embedder.open(self.settings.home)
+            self._closers.append(opened.close)
+            return opened
+
+    def model(self) -> LanguageModel:
+        """The served Llama, started at the first call."""
+        with self._lock:
+            if self._given_model is None:
+                from .serve import open_model
+
+                self._given_model = open_model(self.settings)
+                self._closers.append(self._given_model.close)
+            return self._given_model
+
+    @cached_property
+    def decisions(self) -> Decisions:
+        """Who decides what, from the card of the model and adapter in the settings."""
+        from .serve import card_of
+
+        card = self._given_model.card if self._given_model else card_of(self.settings)
+        return Decisions(deciders(card, self.settings), self.embedder.embed, self.model)
+
+    @cached_property
+    def _runner(self) -> Any:
+        from .runner import Runner
+
+        with self._lock:
+            means = Means(self.settings, self.database, self.embedder, self.registry, self.decisions, self.model)
+            opened = Runner(means)
+            self._closers.append(opened.close)
+            return opened
+
+    def _checked(self, question: str, collection: str | None) -> str:
+        """The collection to search, once question and collection are known to be usable."""
+        if not question.strip():
+            raise QuestionEmpty()
+        if len(question) > self.settings.max_question:
+            raise QuestionTooLong(len(question), limit=self.settings.max_question)
+        known = [each.name for each in self.collections()]
+        if collection and collection not in known:
+            raise CollectionMissing(collection, known=known)
+        return collection or self.settings.collection

@@ -1,0 +1,87 @@
+"""Many questions into one JSONL file: each answered once, however often the batch is killed and run again."""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from ..errors import AskfirstError, LineInvalid
+from .state import Answer
+
+Ask = Callable[..., Answer]
+
+
+@dataclass(frozen=True)
+class BatchReport:
+    """How many questions were answered now, how many before, how many failed, and how often each status occurs."""
+
+    done: int
+    before: int
+    failed: int
+    statuses: Mapping[str, int]
+
+
+def questions_in(path: Path) -> Iterator[dict[str, Any]]:
+    """The questions of a JSONL file. Raises `LineInvalid` naming the first line that is no object with "id" and "question"."""
+    for number, line in enumerate(path.read_text("utf-8-sig").splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            raise LineInvalid(str(path), number, str(error)) from None
+        if not isinstance(record, dict) or not isinstance(record.get("question"), str) or "id" not in record:
+            raise LineInvalid(str(path), number, 'it needs an object with "id" and "question"')
+        yield record
+
+
+def run_batch(ask: Ask, questions: Iterable[Mapping[str, Any]], out: Path, *, concurrency: int = 1,
+              progress: Callable[[int, int, str], None] | None = None) -> BatchReport:
+    """One line for each question: its "id" and the answer, or an "error". A line is on disk before the next question ends.
+
+    Questions whose id stands in `out` with an answer are passed over; those with an error are asked again.
+    """
+    finished = _finished(out)
+    wanted = {str(record["id"]): record for record in questions}
+    todo = [record for id, record in wanted.items() if id not in finished]
+    lock, statuses, failed = Lock(), {}, 0
+    with out.open("a", encoding="utf-8") as file, ThreadPoolExecutor(max_workers=concurrency) as pool:
+        pending: dict[Future[dict[str, Any]], str] = {pool.submit(_line, ask, record): str(record["id"]) for record in todo}
+        for done, future in enumerate(as_completed(pending), 1):
+            line = future.result()
+            with lock:
+                file.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            failed += "error" in line
+            status = line.get("status", "error")
+            statuses[status] = statuses.get(status, 0) + 1
+            if progress:
+                progress(done, len(todo), pending[future])
+    return BatchReport(len(todo) - failed, len(wanted) - len(todo), failed, statuses)
+
+
+def _line(ask: Ask, record: Mapping[str, Any]) -> dict[str, Any]:
+    """The output line of one question; a failure of this one does not end the others."""
+    try:
+        answer = ask(record["question"], collection=record.get("collection"), thread=record.get("thread"))
+    except AskfirstError as error:
+        return {"id": record["id"], "question": record["question"], "error": str(error)}
+    return {"id": record["id"], **answer.json()}
+
+
+def _finished(out: Path) -> set[str]:
+    """Ids answered in an earlier run. What a crash left half-written at the end is cut off."""
+    if not out.exists():
+        return set()
+    data = out.read_bytes()
+    whole = data[: data.rfind(b"\n") + 1]
+    if len(whole) < len(data):
+        with out.open("r+b") as file:
+            file.truncate(len(whole))
+    lines = [json.loads(line) for line in whole.decode("utf-8").splitlines() if line.strip()]
+    return {str(line["id"]) for line in lines if "error" not in line}

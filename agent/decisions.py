@@ -1,0 +1,164 @@
+"""Who decides, and the decisions themselves: each one made by a signal or by the Llama, as its card proves.
+
+A `Decisions` is made once per assistant. It changes nothing and calls no tool: it only says what to do next.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, get_args
+
+from ..errors import ModelReplyInvalid
+from ..retrieval.decompose import decompose
+from ..retrieval.documents import Evidence
+from ..settings import Decider, Decision, Settings
+from . import signals
+from .arguments import Embed, Filled, Sources, fill
+from .model import LanguageModel
+from .signals import Candidate, Sentence
+from .state import Route
+from .words import plain, stem, words
+
+ROUTES: tuple[Route, ...] = get_args(Route)
+
+
+def deciders(card: Mapping[str, Any] | None, settings: Settings) -> dict[Decision, Decider]:
+    """Who makes each decision: the setting where there is one, else the Llama where its card proves it at least as good.
+
+    Proved: on the same held-out cases the lower end of the Llama's 95 % interval is not below the signal's score. A model
+    without a card (any larger Llama behind a URL) decides everything.
+    """
+    def proved(decision: Decision) -> Decider:
+        if card is None:
+            return "llama"
+        scores = card["decisions"].get(decision) or {}
+        llama, signal = scores.get("llama"), scores.get("signal")
+        return "llama" if llama and signal and llama["low"] >= signal["score"] else "signal"
+
+    return {decision: settings.decide.get(decision, proved(decision)) for decision in get_args(Decision)}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do: its route, the tool it is after (with what is known of its arguments), the parts of the question."""
+
+    route: Route
+    goal: Candidate | None = None
+    first: Candidate | None = None
+    parts: tuple[str, ...] = ()
+    decided_by: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """The decisions of one assistant. `model` is opened at the first decision that is the Llama's."""
+
+    who: Mapping[Decision, Decider]
+    embed: Embed
+    model: Callable[[], LanguageModel]
+
+    def plan(self, question: str, tools: Sequence[Any], sources: Sources, documents: float) -> Plan:
+        """Route and first call for a question; `documents` is the best search score, which a tool has to beat."""
+        goal = self.goal(question, tools, sources)
+        parts = self.parts(question)
+        route = signals.route(question, goal, parts, documents)
+        if self.who["route"] == "llama" and not (goal and goal.filled.firm and route == "tools"):
+            route = self._choose("route", ROUTES, question=question) or route
+        if route == "tools" and (goal is None or goal.filled.missing):
+            route = "documents"
+        by = {"route": self.who["route"], "tool": self.who["tool"]}
+        return Plan(route, goal, goal, tuple(parts), by)
+
+    def goal(self, question: str, tools: Sequence[Any], sources: Sources) -> Candidate | None:
+        """The tool that the question is after, its arguments filled as far as the sources go."""
+        listed = signals.shortlist(question, tools, self.embed)
+        if not listed:
+            return None
+        found = signals.candidates(question, listed, lambda tool: self.reach(tool, tools, sources))
+        if self.who["tool"] == "llama" and len(found) > 1:
+            lines = "\n".join(f"{plain(c.tool.name)}: {c.tool.description.splitlines()[0]}" for c in found)
+            named = self._choose("tool", [*(plain(c.tool.name) for c in found), "none"], question=question, tools=lines)
+            found = [c for c in found if plain(c.tool.name) == named]
+        best = found[0] if found else None
+        if best and best.filled.missing and self.who["arguments"] == "llama":
+            asked = fill(best.tool, replace(sources, ask=self._ask(question)))
+            best = replace(best, filled=asked)
+        return best
+
+    def reach(self, tool: Any, tools: Sequence[Any], sources: Sources) -> Filled:
+        """The arguments of a tool; those that another look-up can bring count as found, each hop a little less firmly."""
+        filled = fill(tool, sources)
+        brought = [name for name in filled.missing if self.producer(name, tools, sources, but=(tool.name,))]
+        missing = tuple(name for name in filled.missing if name not in brought)
+        return replace(filled, missing=missing, firm=filled.firm + len(brought))
+
+    def producer(self, argument: str, tools: Sequence[Any], sources: Sources, *, but: Sequence[str], depth: int = 2) -> Candidate | None:
+        """A look-up whose result holds `argument` and whose own arguments are there or can be brought in turn."""
+        for tool in tools:
+            if tool.writes or tool.name in but or not _returns(tool, argument):
+                continue
+            filled = fill(tool, sources)
+            if not filled.missing:
+                return Candidate(tool, filled, 0.0) if filled.arguments else None
+            if depth > 1:
+                deeper = [self.producer(name, tools, sources, but=(*but, tool.name), depth=depth - 1) for name in filled.missing]
+                if all(deeper):
+                    return deeper[0]
+        return None
+
+    def next_call(self, goal: Any, tools: Sequence[Any], sources: Sources, called: Sequence[str]) -> Candidate | None:
+        """The call that brings the goal nearer: the goal itself once its arguments are there, else a look-up not yet made."""
+        filled = fill(goal, sources)
+        if not filled.missing:
+            return Candidate(goal, filled, 1.0)
+        for name in filled.missing:
+            found = self.producer(name, tools, sources, but=(goal.name, *called))
+            if found:
+                return found
+        if self.who["arguments"] == "llama":
+            filled = fill(goal, replace(sources, ask=self._ask(sources.text)))
+        return Candidate(goal, filled, 1.0)
+
+    def parts(self, question: str) -> list[str]:
+        """The sub-questions of a question; itself alone when it is a single one."""
+        if self.who["decompose"] == "llama":
+            return decompose(question, propose=lambda q: list(self.model().lines("decompose", limit=4, question=q).value))
+        return decompose(question, propose=signals.split)
+
+    def sentences(self, question: str, evidence: Sequence[Evidence], weights: Mapping[str, float]) -> list[Sentence]:
+        """The sentences that answer, best first; the Llama, where it decides, ranks what the signal shortlists."""
+        chosen = signals.choose_sentences(question, evidence, self.embed, weights)
+        if self.who["evidence"] != "llama" or not chosen:
+            return chosen
+        ranked = signals.rank_sentences(question, evidence, self.embed, weights)[:5]
+        sure = {s: self.model().yes("evidence", question=question, sentence=s.text) for s in ranked}
+        return sorted(ranked, key=lambda s: -sure[s])[: len(chosen)]
+
+    def _choose(self, decision: Decision, options: Sequence[str], **fields: str) -> Any | None:
+        """The Llama's choice, or None where even its second reply was none of the options: then the signal's stands."""
+        try:
+            return self.model().choose(decision, options, **fields).value
+        except ModelReplyInvalid:
+            return None
+
+    def _ask(self, question: str) -> Callable[..., Any]:
+        """Asks the Llama for one argument; its value must stand in the question or among the choices."""
+        def ask(tool: Any, name: str, schema: Mapping[str, Any], choices: Sequence[str] | None) -> str | None:
+            if schema.get("type", "string") != "string":
+                return None
+            reply = self.model().fill(question, tool=plain(tool.name), argument=plain(name),
+                                      description=schema.get("description", plain(name)), options=choices)
+            return reply.value
+        return ask
+
+
+def _returns(tool: Any, argument: str) -> bool:
+    """Whether the tool's result schema has a key of the argument's name, at any depth."""
+    wanted = {stem(part) for part in words(plain(argument))}
+
+    def holds(schema: Any) -> bool:
+        if isinstance(schema, dict):
+            keys = schema.get("properties", {})
+            return any({stem(p) for p in words(plain(key))} == wanted for key in keys) or any(holds(v) for v in schema.values())
+        return isinstance(schema, list) and any(holds(v) for v in schema)
+
+    return holds(tool.returns)

@@ -1,0 +1,168 @@
+"""One function per node of the graph: each takes the state, does one thing, and returns what it changes.
+
+Nodes before the pause have no side effect but a ledger row that is keyed by run and step, so that running one twice
+after a crash changes nothing. Only here does a `ToolRetry` become an observation.
+"""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+from langgraph.runtime import Runtime
+from langgraph.types import interrupt
+
+from ..errors import ProposalInvalid, ToolRetry
+from ..tools.proposals import propose as enter_proposal
+from .arguments import Sources
+from .compose import PARTS, SEARCH, compose
+from .means import Means, State
+from .parts import answer_parts
+from .react import next_action
+from .state import Budget, ProposalView, Step, Usage
+
+RESULT_SHOWN = 2_000  # characters of a result that a step shows and a prompt holds
+
+
+def choose(state: State, runtime: Runtime[Means]) -> State:
+    """The next action: a call, a proposal, or the answer. At a cap, or when nothing new would come, the answer."""
+    means = runtime.context
+    if stopped := budget(means).exceeded(usage(state)):
+        return {"action": {"kind": "answer"}, "stopped": stopped}
+    if means.decisions.free:
+        chosen = next_action(state, means)
+    else:
+        chosen = _first(state, means) if not state["steps"] else _following(state, means)
+    action = chosen["action"]
+    if action["kind"] != "answer" and _repeats(action, state["steps"]):
+        return {**chosen, "action": {"kind": "answer"}}
+    return chosen
+
+
+def _first(state: State, means: Means) -> State:
+    """Route the question and make its first call."""
+    tools, sources = list(means.registry), _sources(state, means)
+    evidence = means.search(state["question"], state["collection"])
+    best = evidence[0].score if evidence else 0.0
+    with means.database.connection() as connection:
+        plan = means.decisions.plan(state["question"], tools, replace(sources, connection=connection), best, state.get("forced_route"))
+    known = {"routes": [plan.route], "evidence": [asdict(item) for item in evidence], "parts": list(plan.parts)}
+    if plan.route == "direct":
+        return {**known, "action": {"kind": "answer"}}
+    if plan.route == "documents":
+        return {**known, "action": _call(SEARCH, {"question": state["question"]}, {"route": plan.decided_by["route"], "tool": "signal"})}
+    if plan.route == "sub-questions":
+        return {**known, "action": _call(PARTS, {"questions": list(plan.parts)}, {"route": plan.decided_by["route"], "tool": means.decisions.who["decompose"]})}
+    return {**known, "goal": plan.goal.tool.name, "action": _toward(plan.goal.tool, state, means, plan.decided_by)}
+
+
+def _following(state: State, means: Means) -> State:
+    """After an observation: the goal's next call, or the answer once the goal was called or cannot be mended."""
+    last, goal = state["steps"][-1], state.get("goal")
+    if goal is None or last["tool"] == goal or last["error"]:
+        return {"action": {"kind": "answer"}}
+    return {"action": _toward(means.registry.get(goal), state, means, {})}
+
+
+def _toward(goal: Any, state: State, means: Means, by: dict[str, str]) -> State:
+    """The call that brings the goal nearer; a write tool is proposed, never called."""
+    called = [step["tool"] for step in state["steps"]]
+    with means.database.connection() as connection:
+        sources = replace(_sources(state, means), connection=connection)
+        found = means.decisions.next_call(goal, list(means.registry), sources, called)
+    if found.filled.missing and not goal.writes and called:
+        return {"kind": "answer"}
+    kind = "propose" if found.tool.writes else "act"
+    decided = {"tool": by.get("tool", "signal"), "arguments": "llama" if "llama" in found.filled.by.values() else "signal"}
+    return {"kind": kind, "tool": found.tool.name, "arguments": found.filled.arguments, "decided_by": {**by, **decided}}
+
+
+def act(state: State, runtime: Runtime[Means]) -> State:
+    """Make the chosen call and record what came back, an error included."""
+    means, action, began = runtime.context, state["action"], time.monotonic()
+    found: State = {}
+    value, error = None, None
+    try:
+        if action["tool"] == SEARCH:
+            evidence = means.search(action["arguments"]["question"], state["collection"])
+            found = {"evidence": [asdict(item) for item in evidence]}
+            value = [{"document": item.document, "score": round(item.score, 3), "text": item.text} for item in evidence]
+        elif action["tool"] == PARTS:
+            answered = answer_parts(action["arguments"]["questions"], state["collection"], means)
+            found = {"sub_questions": [asdict(part) for part in answered]}
+            value = [{"question": part.question, "status": part.status} for part in answered]
+        else:
+            value = means.look_up(means.registry.get(action["tool"]), action["arguments"])
+    except ToolRetry as retry:
+        error = str(retry)
+    step = _step(state, action, value, error, began)
+    runtime.stream_writer({"step": step})
+    return {"steps": [step], **found}
+
+
+def propose(state: State, runtime: Runtime[Means]) -> State:
+    """Enter the write in the ledger as a proposal; a call that the tool refuses goes back as an observation."""
+    means, action, began = runtime.context, state["action"], time.monotonic()
+    tool = means.registry.get(action["tool"])
+    try:
+        entered = enter_proposal(means.database, tool, action["arguments"], key=f"{state['run']}:{len(state['steps']) + 1}",
+                                 requester=state["requester"], thread=state["thread"], run=state["run"],
+                                 hours=means.settings.proposal_hours)
+    except (ToolRetry, ProposalInvalid) as refusal:
+        step = _step(state, action, None, str(refusal), began)
+        runtime.stream_writer({"step": step})
+        return {"steps": [step], "action": {"kind": "choose"}}
+    view = ProposalView(entered.id, entered.tool, entered.arguments, entered.preview, entered.digest, str(entered.expires))
+    step = _step(state, action, f"proposed as {entered.id}", None, began)
+    runtime.stream_writer({"step": step})
+    return {"steps": [step], "proposals": [asdict(view)], "action": {"kind": "wait"}}
+
+
+def wait(state: State, runtime: Runtime[Means]) -> State:
+    """The pause. Resumed with what the ledger says of the proposal, never with an order to execute it."""
+    return {"decision": interrupt({"proposals": [proposal["id"] for proposal in state["proposals"]]})}
+
+
+def answer(state: State, runtime: Runtime[Means]) -> State:
+    """The answer, from what was observed."""
+    made = compose(state, runtime.context, usage(state))
+    runtime.stream_writer({"text": made.text})
+    return {"answer": made.json()}
+
+
+def budget(means: Means) -> Budget:
+    """The caps of one run."""
+    settings = means.settings
+    return Budget(settings.max_steps, settings.max_tool_calls, settings.max_tokens, settings.max_seconds)
+
+
+def usage(state: State) -> Usage:
+    """What the run has cost so far; sub-questions count as the calls they made. Time in a pause does not count."""
+    steps = state["steps"]
+    calls = sum(len(step["arguments"].get("questions", ())) if step["tool"] == PARTS else 1 for step in steps)
+    return Usage(len(steps), calls, state.get("prompt_tokens", 0), state.get("completion_tokens", 0), time.time() - state["started"])
+
+
+def _repeats(action: Mapping[str, Any], steps: list[dict[str, Any]]) -> bool:
+    """Whether this very call was made before: doing it again would bring nothing new."""
+    return any(step["tool"] == action["tool"] and step["arguments"] == action["arguments"] for step in steps)
+
+
+def _call(tool: str, arguments: dict[str, Any], decided_by: dict[str, str]) -> dict[str, Any]:
+    return {"kind": "act", "tool": tool, "arguments": arguments, "decided_by": decided_by}
+
+
+def _step(state: State, action: Mapping[str, Any], value: Any, error: str | None, began: float) -> dict[str, Any]:
+    """The record of one turn: `value` as the tool gave it, `result` as text that fits a page and a prompt."""
+    shown = value if isinstance(value, str) or value is None else json.dumps(value, ensure_ascii=False, default=str)
+    step = Step(len(state["steps"]) + 1, action["tool"], action["arguments"], shown and shown[:RESULT_SHOWN], error,
+                action["decided_by"], round(1000 * (time.monotonic() - began)))
+    return {**asdict(step), "value": value}
+
+
+def _sources(state: State, means: Means) -> Sources:
+    """What the person wrote, in this question and before it in the thread, and what the look-ups of this run returned."""
+    results = [step["value"] for step in reversed(state["steps"]) if step["tool"] not in (SEARCH, PARTS) and not step["error"]]
+    before = tuple(turn["question"] for turn in reversed(state.get("history") or []))
+    return Sources(state["question"], results=results, before=before, embed=means.embedder.embed)

@@ -1,0 +1,87 @@
+"""Words for what was found: sentences quoted as they stand, results of tools as plain lines, proposals, refusals.
+
+Nothing here adds a fact: every number, name and date in the text comes from the evidence, a result or the proposal.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from . import signals
+from .arguments import Embed
+from .signals import Sentence
+from .state import Citation, ProposalView, SubQuestion
+from .words import plain
+
+DIRECT = ("I answer from the documents and data you give me, and I ask first before I change anything. "
+          "Ask me about your documents, a look-up, a calculation, or a change you want made.")
+
+
+def quoted(chosen: Sequence[Sentence], *, first: int = 1) -> tuple[str, tuple[Citation, ...]]:
+    """The sentences, each followed by the number of its citation; the best first, then the others as they stand."""
+    best, *rest = chosen
+    ordered = [best, *sorted(rest, key=lambda s: (s.document != best.document, s.document, s.start))]
+    citations = tuple(Citation(s.document, s.start, s.end, s.text, round(s.score, 3)) for s in ordered)
+    text = " ".join(f"{_sentence(s.text)} [{number}]" for number, s in enumerate(ordered, first))
+    return text, citations
+
+
+def _sentence(text: str) -> str:
+    """One line of running text: line breaks folded, list marks and heading marks left out."""
+    return " ".join(text.split()).lstrip("#>*-\u2022 ").strip()
+
+
+def told(question: str, arguments: Mapping[str, Any], result: Any, embed: Embed) -> str:
+    """A tool's result in plain lines, what the question asks for first."""
+    if not isinstance(result, Mapping):
+        return _lines(result)
+    fields = {key: value for key, value in result.items() if value not in (None, "", [], {})}
+    keys = signals.relevant(question, fields, embed)
+    named = [key for key in fields if key in arguments and key not in keys and fields[key] == arguments[key]]
+    return "\n".join(_field(key, fields[key]) for key in [*named, *keys])
+
+
+def _field(key: str, value: Any) -> str:
+    shown = _lines(value)
+    return f"{plain(key)}:\n{shown}" if "\n" in shown or shown.startswith("- ") else f"{plain(key)}: {shown}"
+
+
+def _lines(value: Any) -> str:
+    """A JSON value as text: scalars as they are, lists of records one record a line."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{plain(str(key))} {_lines(inner)}" for key, inner in value.items() if inner not in (None, "", [], {}))
+    if isinstance(value, list | tuple):
+        return "\n".join(f"- {_lines(item)}" for item in value) if any(isinstance(i, Mapping) for i in value) else ", ".join(map(_lines, value))
+    return ("yes" if value else "no") if isinstance(value, bool) else f"{value}"
+
+
+def parts(answered: Sequence[SubQuestion]) -> str:
+    """The sub-questions with their answers, failed ones included; citation numbers run on through all of them."""
+    return "\n\n".join(f"{part.question}\n{part.text}" for part in answered)
+
+
+def refused(question: str, support: float, *, searched: str) -> str:
+    """That nothing supports an answer, where was looked, and how far the best find was."""
+    return (f"I found nothing in {searched} that answers this (best support {support:.2f}). "
+            "Ask it in other words, or ingest a document that holds the answer.")
+
+
+def limited(cap: str, partial: str) -> str:
+    """The best supported partial answer and what ended the run."""
+    begun = f"{partial}\n\n" if partial else ""
+    return f"{begun}This is incomplete: the run ended at its limit of {cap}. Raise the limit or ask a smaller question."
+
+
+def waiting(proposals: Sequence[ProposalView]) -> str:
+    """What is proposed, and that nothing has been changed."""
+    lines = [f"Proposed, not done: {plain(p.tool)} ({', '.join(f'{plain(k)} {_lines(v)}' for k, v in p.arguments.items())}). "
+             f"Nothing changes until a person approves it: `askfirst proposals approve {p.id}`." for p in proposals]
+    return "\n".join(lines)
+
+
+def decided(tool: str, decision: Mapping[str, Any]) -> str:
+    """What became of a proposal after a person decided."""
+    by = decision.get("by") or "nobody"
+    if decision["state"] == "executed":
+        return f"Done, approved by {by}: {plain(tool)}. {_lines(decision.get('result'))}".strip()
+    reason = f" ({decision['why']})" if decision.get("why") else ""
+    return f"Not done: {plain(tool)} was {decision['state']} by {by}{reason}. Nothing was changed."
