@@ -1,9 +1,8 @@
 # Four commands, each with its own set-up into .venv (once; no sudo, no compiler): make demo, make test, make check, make format.
 
 PYTHON  := .venv/bin/python
-INSTALL := $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-build-isolation --constraint constraints.txt
-export HF_HUB_OFFLINE := 1
-export PYTHONWARNINGS := ignore:Location
+INSTALL := $(PYTHON) -m pip install -qq --disable-pip-version-check --no-build-isolation --constraint constraints.txt
+PYTEST  := HF_HUB_OFFLINE=1 $(PYTHON) -m pytest
 
 .PHONY: demo test check format
 .DELETE_ON_ERROR:
@@ -12,12 +11,12 @@ demo: .venv/run
 	@.venv/bin/askfirst demo
 
 test: .venv/dev .venv/finetune
-	$(PYTHON) -m pytest
+	$(PYTEST)
 
 check: .venv/dev .venv/finetune
 	.venv/bin/ruff check .
 	.venv/bin/basedpyright
-	$(PYTHON) -m pytest
+	$(PYTEST)
 
 format: .venv/dev
 	.venv/bin/ruff check --fix .
@@ -48,5 +47,5 @@ WOULD_TAKE = $(PYTHON) -m pip install --dry-run --no-deps --quiet --report - --c
 	rm -rf .venv; $$python -m venv .venv >/dev/null 2>&1 \
 	  || { $$python -m venv --clear --without-pip .venv && $$python -m pip --quiet --python .venv/bin/python install pip; } 2>/dev/null \
 	  || { rm -rf .venv; echo "askfirst: this Python makes no virtual environment. On Debian 12: apt install python3-venv" >&2; exit 1; }
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt pip setuptools wheel
+	@$(PYTHON) -m pip install -qq --disable-pip-version-check --constraint constraints.txt pip setuptools wheel
 	@touch $@
