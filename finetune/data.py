@@ -1,0 +1,197 @@
+"""Prepares everything that training reads: tokenizer, packed pretraining tokens, tuning dialogues, held-out cases.
+
+    python -m askfirst.finetune.data --recipe finetune/recipes/data.toml --data DATA --out OUT
+
+OUT gets `tokenizer/`, `pretrain.bin` (uint16 tokens, documents shuffled and laid end to end), `sft.jsonl` (chat messages),
+`heldout/<decision>.jsonl` and `counts.json`. The same recipe and data give the same files.
+"""
+
+import argparse
+import json
+import lzma
+import random
+import tomllib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from transformers import PreTrainedTokenizerFast
+
+from . import dialogues, invented, passages
+from .cases import PROMPTS, Case, Exchange, exchanges, messages
+
+# Llama 3's pattern: llama.cpp knows it as `llama-bpe` and must split exactly as the tokenizer was trained.
+LLAMA3_PATTERN = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+BEGIN, END, PAD = "<|begin_of_text|>", "<|end_of_text|>", "<|finetune_right_pad_id|>"
+SPECIAL = [BEGIN, END, PAD, "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<|eom_id|>"]
+CHAT_TEMPLATE = Path(__file__).with_name("chat_template.jinja")
+READERS = (
+    dialogues.schema_guided,
+    dialogues.seal_tools,
+    dialogues.api_bank,
+    dialogues.snips,
+    dialogues.home_commands,
+    dialogues.intents,
+    dialogues.customer_service,
+    dialogues.arithmetic_stories,
+    passages.answered,
+    passages.policies,
+    passages.papers,
+    passages.reports,
+    passages.asked_of_sentences,
+    passages.stepwise,
+)
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="askfirst tune prepare", description="Prepare the training data.")
+    parser.add_argument("--recipe", type=Path, default=Path(__file__).with_name("recipes") / "data.toml")
+    parser.add_argument("--data", type=Path, required=True, help="folder with train/ and corpus/")
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args(argv)
+    recipe, prompts = (tomllib.loads(path.read_text()) for path in (options.recipe, PROMPTS))
+    rng = random.Random(recipe["seed"])
+    (options.out / "heldout").mkdir(parents=True, exist_ok=True)
+
+    # 1. All cases by decision and source, those that are only for scoring apart.
+    groups = grouped(every_case(options.data))
+
+    # 2. The held-out cases first: they are written before anything is trained.
+    for decision, quotas in recipe["held"].items():
+        cases = drawn(groups, decision, quotas, rng, held=True)
+        lines = [json.dumps(case.as_line(number), ensure_ascii=False) for number, case in enumerate(cases)]
+        (options.out / "heldout" / f"{decision}.jsonl").write_text("\n".join(lines) + "\n")
+
+    # 3. The dialogues of both stages, drawn from the same cases.
+    asked = {stage: list(stage_exchanges(groups, recipe[stage], prompts, rng)) for stage in ("pretrain", "sft")}
+
+    # 4. The tokenizer, trained on the prose and on the dialogues that it will cut.
+    prose = list(paragraphs(options.data, characters=5 * recipe["prose_tokens"], rng=rng))
+    texts = [*prose, *(f"{one.user}\n{one.reply}" for one in asked["pretrain"])]
+    tokenizer = trained_tokenizer(texts, size=recipe["vocabulary"])
+    tokenizer.save_pretrained(options.out / "tokenizer")
+
+    # 5. Prose, repeated random tokens and dialogues, shuffled, in one row of tokens.
+    chats = [tokenizer.apply_chat_template(messages(one, prompts), tokenize=False) for one in asked["pretrain"]]
+    documents = list(encoded([BEGIN + text + END for text in prose], tokenizer, limit=recipe["prose_tokens"]))
+    counts = {"prose tokens": sum(map(len, documents))}
+    documents += [*repeats(recipe["repeats"], tokenizer, rng), *encoded(chats, tokenizer)]
+    rng.shuffle(documents)
+    counts["pretraining tokens"] = pack(documents, options.out / "pretrain.bin")
+
+    # 6. The tuning dialogues as chat messages, and what was counted.
+    lines = [json.dumps({"messages": messages(one, prompts)}, ensure_ascii=False) for one in asked["sft"]]
+    (options.out / "sft.jsonl").write_text("\n".join(lines) + "\n")
+    counts |= {stage: dict(Counter(one.decision for one in asked[stage])) for stage in asked}
+    (options.out / "counts.json").write_text(json.dumps(counts, indent=1))
+    print(json.dumps(counts))
+
+
+def every_case(root: Path) -> Iterator[Case]:
+    """All readers' cases, then the invented ones; the held-out ones use other seeds, nouns and names."""
+    for reader in READERS:
+        yield from reader(root)
+    names = titles(root / "corpus" / "corpus-00.jsonl.xz")
+    for held, seed, count in ((False, 1, 12_000), (True, 2, 400)):
+        kept = [name for name in names if passages.is_held(name) == held]
+        yield from invented.requests(count, seed=seed, held=held)
+        yield from invented.comparisons(count, seed=seed, names=kept, held=held)
+        yield from invented.rules(count // 6, seed=seed, held=held)
+    yield from invented.sums(3_000, seed=3)
+
+
+def grouped(cases: Iterable[Case]) -> dict[tuple, list[Case]]:
+    """Keyed by decision, source and whether held out."""
+    groups = defaultdict(list)
+    for case in cases:
+        groups[case.decision, case.source, case.held].append(case)
+    return groups
+
+
+def drawn(groups: dict, decision: str, quotas: dict[str, int], rng: random.Random, *, held: bool) -> list[Case]:
+    """At most the quota of each source, without repetition."""
+    pools = [(groups[decision, source, held], quota) for source, quota in quotas.items()]
+    return [case for pool, quota in pools for case in rng.sample(pool, min(quota, len(pool)))]
+
+
+def stage_exchanges(groups: dict, quotas: dict, prompts: dict, rng: random.Random) -> Iterator[Exchange]:
+    """For evidence the right sentence and two others stand for the case, the nearest wrong ones being hard enough."""
+    for decision, sources in quotas.items():
+        for case in drawn(groups, decision, sources, rng, held=False):
+            asked = list(exchanges(case, prompts))
+            if decision == "evidence" and len(asked) > 1:
+                asked = [asked.pop(case.expected), *rng.sample(asked, min(2, len(asked)))]
+            yield from asked
+
+
+def titles(path: Path) -> list[str]:
+    """Short titles of articles and pages, as names of things that people compare."""
+    with lzma.open(path, "rt", encoding="utf-8") as lines:
+        found = {json.loads(line)["title"].split(" (")[0].split(": ")[-1] for line in lines}
+    return sorted(title for title in found if 1 <= len(title.split()) <= 4 and title[0].isalpha())
+
+
+def paragraphs(root: Path, *, characters: int, rng: random.Random) -> Iterator[str]:
+    """Pieces of about 2,000 characters out of all shards alike, until there are enough; dialogues come elsewhere."""
+    shards = sorted((root / "corpus").glob("corpus-*.jsonl.xz"))
+    for shard in shards:
+        with lzma.open(shard, "rt", encoding="utf-8") as lines:
+            records = [record for line in lines if "schema-guided" not in (record := json.loads(line))["source"]]
+        rng.shuffle(records)
+        left = characters // len(shards)
+        for record in records:
+            start = rng.randrange(max(1, len(record["text"]) - 2_000))
+            piece = record["text"][start : start + 2_000]
+            left -= len(piece)
+            if left < 0:
+                break
+            yield piece[piece.find("\n") + 1 :] if start else piece
+
+
+def trained_tokenizer(texts: Iterable[str], *, size: int) -> PreTrainedTokenizerFast:
+    """Byte-level BPE under Llama 3's pattern, with its special tokens and our chat template."""
+    bpe = Tokenizer(models.BPE(ignore_merges=True))
+    split = pre_tokenizers.Split(Regex(LLAMA3_PATTERN), "isolated")
+    bpe.pre_tokenizer = pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    bpe.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=size, special_tokens=SPECIAL, initial_alphabet=alphabet, show_progress=False)
+    bpe.train_from_iterator(texts, trainer)
+    begin = [(BEGIN, bpe.token_to_id(BEGIN))]
+    bpe.post_processor = processors.TemplateProcessing(single=f"{BEGIN} $A", special_tokens=begin)
+    special = {"bos_token": BEGIN, "eos_token": "<|eot_id|>", "pad_token": PAD}
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe, clean_up_tokenization_spaces=False, **special)
+    tokenizer.chat_template = CHAT_TEMPLATE.read_text()
+    return tokenizer
+
+
+def encoded(texts: list[str], tokenizer: PreTrainedTokenizerFast, *, limit: float = float("inf")) -> Iterator[list[int]]:
+    """Token ids of each text until `limit` tokens; special tokens are those the texts already hold."""
+    for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]:
+        if limit <= 0:
+            return
+        limit -= len(ids)
+        yield ids
+
+
+def repeats(count: int, tokenizer: PreTrainedTokenizerFast, rng: random.Random) -> Iterator[list[int]]:
+    """Random tokens said two to four times: nothing but copying predicts the second time."""
+    begin, end = tokenizer.convert_tokens_to_ids([BEGIN, END])
+    for _ in range(count):
+        span = [rng.randrange(len(SPECIAL), len(tokenizer)) for _ in range(rng.randint(8, 60))]
+        yield [begin, *span * rng.randint(2, 4), end]
+
+
+def pack(documents: list[list[int]], path: Path) -> int:
+    """Lay the documents end to end as uint16 and return how many tokens that is; none is cut off or padded."""
+    tokens = np.fromiter((token for document in documents for token in document), dtype=np.uint16)
+    tokens.tofile(path)
+    return len(tokens)
+
+
+if __name__ == "__main__":
+    main()
