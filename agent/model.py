@@ -1,0 +1,241 @@
+"""The one client of the served Llama: asks, decodes under a JSON schema, and parses each reply to a type at once.
+
+It does not know who decides what (agent/decisions.py), how a request travels (agent/endpoint.py) nor how a server comes up
+(agent/serve.py).
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from ..errors import ModelReplyInvalid
+from .endpoint import Connection, Endpoint, Message
+from .replies import action_schema, described, lines_schema, probability, read_action, read_lines, spans
+
+Prompts = Mapping[str, Mapping[str, Any]]
+
+# How a Llama that brings no prompts of its own is asked; the form is that of finetune/prompts.toml.
+PROMPTS: Prompts = {
+    "route": {
+        "system": "Decide how a question is answered. documents: from texts, rules and explanations. sub-questions: it compares "
+        "or asks several things. tools: it needs a record, a figure or a change. direct: small talk. Reply with one of them.",
+        "user": "{question}",
+    },
+    "tool": {"system": "Which tool serves the request? Reply with its name, or none.", "user": "{question}\n\nTools:\n{tools}"},
+    "arguments": {
+        "system": "Copy the value of one argument word for word from the request. Reply none when it is not there.",
+        "user": "{question}\n\nTool: {tool}\nArgument: {argument} ({description})",
+    },
+    "evidence": {"system": "Does the text answer the question? Reply yes or no.", "user": "{question}\n\nText: {sentence}"},
+    "decompose": {
+        "system": "List the simpler questions that must be answered first, each one complete in itself.",
+        "user": "{question}",
+    },
+}
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A parsed reply and the words it was parsed from.
+
+    `probability` (0..1) is that of the chosen option among all options, None where the server tells no token
+    probabilities. The tokens are those of all tries together.
+    """
+
+    value: Any
+    text: str
+    probability: float | None = None
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+class LanguageModel(Protocol):
+    """What the agent asks of a language model; `Model` and `ScriptedModel` are two of them."""
+
+    @property
+    def adapter(self) -> str | None: ...
+    @property
+    def card(self) -> Mapping[str, Any] | None: ...
+    def choose(self, decision: str, options: Sequence[str], **fields: str) -> Reply: ...
+    def yes(self, decision: str, **fields: str) -> float: ...
+    def fill(self, question: str, *, tool: str, argument: str, description: str,
+             options: Sequence[str] | None = None) -> Reply: ...
+    def lines(self, decision: str, *, limit: int, **fields: str) -> Reply: ...
+    def act(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]], *, max_tokens: int = 512) -> Reply: ...
+    def write(self, messages: Sequence[Message], *, max_tokens: int = 256) -> Reply: ...
+    def stream(self, messages: Sequence[Message], *, max_tokens: int = 256) -> Iterator[str]: ...
+    def close(self) -> None: ...
+
+
+class Model:
+    """A served Llama. Nothing is started or imported before the first question; may be used by several threads.
+
+    Every method raises `ModelDown` when the server does not answer, after asking once for a new endpoint, and
+    `ModelReplyInvalid` when the second try is not of the wanted form either.
+    """
+
+    def __init__(self, locate: Callable[[], Endpoint], *, adapter: str | None = None, card: Mapping[str, Any] | None = None,
+                 prompts: Prompts | None = None, timeout: float = 60, release: Callable[[], None] | None = None):
+        """`locate` tells where the model answers, and may start it; `release` gives back what it opened."""
+        self.adapter, self.card = adapter, card
+        self._prompts, self._release = prompts or PROMPTS, release
+        self._connection = Connection(locate, timeout=timeout)
+
+    @classmethod
+    def connect(cls, url: str, *, name: str, key: str, adapter: str | None = None, card: Mapping[str, Any] | None = None,
+                prompts: Prompts | None = None, timeout: float = 60) -> "Model":
+        """A model behind any OpenAI-compatible URL; there (vLLM) an adapter goes by the name of a model of its own."""
+        endpoint = Endpoint(url, key, adapter or name)
+        return cls(lambda: endpoint, adapter=adapter, card=card, prompts=prompts, timeout=timeout)
+
+    def __enter__(self) -> "Model":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Gives back the connection and its use of the server."""
+        self._connection.close()
+        if self._release:
+            self._release()
+
+    def choose(self, decision: str, options: Sequence[str], **fields: str) -> Reply:
+        """One of `options`, in the words given, with its probability among them."""
+        written, meant = [self._space(decision) + option for option in options], {option.strip(): option for option in options}
+        limit = max(len(json.dumps(option)) for option in written) + 16
+        schema = {"type": "string", "enum": written}
+        return self._parsed(self._messages(decision, fields), schema, lambda value: meant[value.strip()], limit, written)
+
+    def yes(self, decision: str, **fields: str) -> float:
+        """The probability of yes (0..1), which ranks what it is asked of; 0 or 1 where the server tells no probabilities."""
+        reply = self.choose(decision, ("yes", "no"), **fields)
+        sure = 1.0 if reply.probability is None else reply.probability
+        return sure if reply.value == "yes" else 1.0 - sure
+
+    def fill(self, question: str, *, tool: str, argument: str, description: str, options: Sequence[str] | None = None) -> Reply:
+        """One argument's value: one of `options`, else words of the question as they stand there; None where it names none."""
+        allowed = [*(spans(question) if options is None else options), "none"]
+        fields = {"question": question, "tool": tool, "argument": argument, "description": description}
+        reply = self.choose("arguments", list(dict.fromkeys(allowed)), **fields)
+        return replace(reply, value=None if reply.value == "none" else reply.value)
+
+    def lines(self, decision: str, *, limit: int, **fields: str) -> Reply:
+        """A list of at most `limit` different lines of text. A tuned adapter writes them into one string, as it learned to."""
+        schema = lines_schema(limit, one_string=bool(self._space(decision)))
+        return self._parsed(self._messages(decision, fields), schema, lambda value: read_lines(value)[:limit], 120 * limit)
+
+    def act(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]], *, max_tokens: int = 512) -> Reply:
+        """The next action, `{"name", "arguments"}`: exactly one of `tools` (OpenAI function schemas, `answer` among them).
+
+        They are described at the end of the system message, because native tool calls do not force a call everywhere.
+        """
+        functions = [tool.get("function", tool) for tool in tools]
+        system = {"role": "system", "content": f"{messages[0]['content']}\n\nTools:\n{described(functions)}"}
+        schema = action_schema(functions)
+        return self._parsed([system, *messages[1:]], schema, lambda value: read_action(value, functions), max_tokens)
+
+    def write(self, messages: Sequence[Message], *, max_tokens: int = 256) -> Reply:
+        """Free text; `value` and `text` are the same."""
+        return self._ask(messages, max_tokens=max_tokens)
+
+    def stream(self, messages: Sequence[Message], *, max_tokens: int = 256) -> Iterator[str]:
+        """Free text, piece by piece as it is decoded."""
+        return self._connection.stream(messages, max_tokens=max_tokens)
+
+    def _messages(self, decision: str, fields: Mapping[str, str]) -> list[Message]:
+        prompt = self._prompts[decision]
+        return [{"role": "system", "content": prompt["system"]}, {"role": "user", "content": prompt["user"].format(**fields)}]
+
+    def _space(self, decision: str) -> str:
+        """What a tuned adapter's values begin with: inside a sentence words begin with a space, so they are copied whole."""
+        return " " if self._prompts[decision].get("leading_space") else ""
+
+    def _parsed(self, messages: Sequence[Message], schema: Mapping[str, Any], parse: Callable[[Any], Any], limit: int,
+                options: Sequence[str] = ()) -> Reply:
+        """The reply parsed; a reply of the wrong form is shown to the model once, with the form that is wanted."""
+        first = self._ask(messages, schema=schema, max_tokens=limit, options=options)
+        if (read := _read(first, parse)) is not None:
+            return read
+        wanted = f"JSON of this schema: {json.dumps(schema)[:2000]}"
+        told = [{"role": "assistant", "content": first.text}, {"role": "user", "content": f"Reply with {wanted}"}]
+        second = self._ask([*messages, *told], schema=schema, max_tokens=limit, options=options, before=first)
+        if (read := _read(second, parse)) is None:
+            raise ModelReplyInvalid(wanted[:200], second.text)
+        return read
+
+    def _ask(self, messages: Sequence[Message], *, max_tokens: int, schema: Mapping[str, Any] | None = None,
+             options: Sequence[str] = (), before: Reply | None = None) -> Reply:
+        """The reply as it came, its value still the text; tokens spent on the try before it are added."""
+        message = self._connection.complete(messages, max_tokens=max_tokens, schema=schema, probabilities=bool(options))
+        text, usage = str(message.text), message.usage_metadata or {}
+        tokens = (message.response_metadata.get("logprobs") or {}).get("content") or []
+        spent = (before.prompt_tokens, before.completion_tokens) if before else (0, 0)
+        return Reply(text, text, probability(tokens, options, text), spent[0] + usage.get("input_tokens", 0),
+                     spent[1] + usage.get("output_tokens", 0))
+
+
+class ScriptedModel:
+    """A `LanguageModel` for tests: each call takes the next enqueued value and is recorded in `asked`.
+
+        model = ScriptedModel("tools", "get order", "W1")
+        model.choose("route", ("documents", "tools"), question="Where is W1?").value    # "tools"
+
+    It raises when a value is no possible reply to what was asked, and when it runs dry.
+    """
+
+    def __init__(self, *values: Any, adapter: str | None = None, card: Mapping[str, Any] | None = None):
+        self.adapter, self.card = adapter, card
+        self.asked: list[tuple[str, Mapping[str, Any]]] = []
+        self._values = list(values)
+
+    def enqueue(self, *values: Any) -> None:
+        """Further replies, given after those already there."""
+        self._values.extend(values)
+
+    def choose(self, decision: str, options: Sequence[str], **fields: str) -> Reply:
+        return self._next(decision, {"options": tuple(options), **fields}, allowed=options)
+
+    def yes(self, decision: str, **fields: str) -> float:
+        return float(self._next(decision, fields).value)
+
+    def fill(self, question: str, *, tool: str, argument: str, description: str, options: Sequence[str] | None = None) -> Reply:
+        fields = {"question": question, "tool": tool, "argument": argument, "description": description, "options": options}
+        return self._next("arguments", fields, allowed=[*(spans(question) if options is None else options), None])
+
+    def lines(self, decision: str, *, limit: int, **fields: str) -> Reply:
+        return self._next(decision, {"limit": limit, **fields})
+
+    def act(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]], *, max_tokens: int = 512) -> Reply:
+        reply = self._next("act", {"messages": list(messages), "tools": list(tools)})
+        read_action(reply.value, [tool.get("function", tool) for tool in tools])
+        return reply
+
+    def write(self, messages: Sequence[Message], *, max_tokens: int = 256) -> Reply:
+        return self._next("write", {"messages": list(messages)})
+
+    def stream(self, messages: Sequence[Message], *, max_tokens: int = 256) -> Iterator[str]:
+        yield from re.findall(r"\S+\s*", self._next("stream", {"messages": list(messages)}).text)
+
+    def close(self) -> None:
+        """Holds nothing open."""
+
+    def _next(self, asked: str, fields: Mapping[str, Any], *, allowed: Sequence[Any] | None = None) -> Reply:
+        self.asked.append((asked, fields))
+        if not self._values:
+            raise AssertionError(f"ScriptedModel has no reply left for '{asked}' with {fields}. Enqueue one more.")
+        value = self._values.pop(0)
+        if allowed is not None and value not in allowed:
+            raise AssertionError(f"ScriptedModel was to reply {value!r} to '{asked}', which allows {list(allowed)[:20]}.")
+        text = value if isinstance(value, str) else json.dumps(value)
+        return Reply(value, text, prompt_tokens=1, completion_tokens=1)
+
+
+def _read(reply: Reply, parse: Callable[[Any], Any]) -> Reply | None:
+    """The reply with its parsed value; None when it is not of the form."""
+    try:
+        return replace(reply, value=parse(json.loads(reply.text)))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
