@@ -56,7 +56,7 @@ class Fillable(Protocol):
     parameters: dict[str, Any]
 
     def choices(self, argument: str, connection: Any, arguments: Mapping[str, Any]) -> Sequence[str] | None: ...
-    def read(self, argument: str, text: str) -> Any | None: ...
+    def read(self, argument: str, text: str, connection: Any, arguments: Mapping[str, Any]) -> Any | None: ...
 
 
 Ask = Callable[[Fillable, str, dict[str, Any], Sequence[str] | None], Any]
@@ -97,7 +97,7 @@ def fill(tool: Fillable, sources: Sources) -> Filled:
     required = tool.parameters.get("required", [])
     for name, schema in tool.parameters.get("properties", {}).items():
         choices = tool.choices(name, sources.connection, found)
-        value, certain = _spoken(tool, name, schema, choices, sources, used=list(found.values()))
+        value, certain = _spoken(tool, name, schema, choices, sources, found)
         if value is not None:
             found[name], by[name] = value, "signal"
             firm += certain
@@ -108,21 +108,21 @@ def fill(tool: Fillable, sources: Sources) -> Filled:
     return Filled(found, tuple(name for name in required if name not in found), by, firm)
 
 
-def _spoken(tool: Fillable, name: str, schema: dict[str, Any], choices: Sequence[str] | None, sources: Sources, *,
-            used: Sequence[Any]) -> tuple[Any | None, bool]:
+def _spoken(tool: Fillable, name: str, schema: dict[str, Any], choices: Sequence[str] | None, sources: Sources,
+            found: Mapping[str, Any]) -> tuple[Any | None, bool]:
     """What the person said for one argument, and whether it is certain to be meant for it; earlier turns only complete."""
     for text in (sources.text, *sources.before):
-        value = tool.read(name, text)
+        value = tool.read(name, text, sources.connection, found)
         if value is not None:
             return value, text == sources.text
-        values = [value for value in _in_text(name, schema, choices, text, sources.embed) if value not in used]
+        values = [value for value in from_text(name, schema, choices, text, sources.embed) if value not in found.values()]
         if values:
             certain = choices is not None or "pattern" in _inner(schema)
             return (values if schema.get("type") == "array" else values[0]), certain and text == sources.text
     return None, False
 
 
-def _in_text(name: str, schema: dict[str, Any], choices: Sequence[str] | None, text: str, embed: Embed | None) -> list[Any]:
+def from_text(name: str, schema: dict[str, Any], choices: Sequence[str] | None, text: str, embed: Embed | None) -> list[Any]:
     """The values that a text holds for one argument, likeliest first; for a list all of them."""
     inner = _inner(schema)
     if choices is not None:

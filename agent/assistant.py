@@ -157,7 +157,7 @@ class Assistant:
         from .serve import card_of
 
         card = self._given_model.card if self._given_model else card_of(self.settings)
-        return Decisions(deciders(card, self.settings), self.embedder.embed, self.model)
+        return Decisions(deciders(card, self.settings), self.embedder.embed, self.model, free=card is None)
 
     @cached_property
     def _runner(self) -> Any:

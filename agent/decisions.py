@@ -39,57 +39,64 @@ def deciders(card: Mapping[str, Any] | None, settings: Settings) -> dict[Decisio
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run will do: its route, the tool it is after (with what is known of its arguments), the parts of the question."""
+    """What a run will do: its route, the tool it is after, the parts of the question, and who decided each."""
 
     route: Route
-    goal: Candidate | None = None
-    first: Candidate | None = None
-    parts: tuple[str, ...] = ()
-    decided_by: dict[str, str] = field(default_factory=dict)
+    goal: Candidate | None
+    parts: tuple[str, ...]
+    decided_by: dict[str, str]
 
 
 @dataclass(frozen=True)
 class Decisions:
-    """The decisions of one assistant. `model` is opened at the first decision that is the Llama's."""
+    """The decisions of one assistant. `model` is opened at the first decision that is the Llama's.
+
+    `free` is a model that no card binds: it chooses each next action itself (react.py), and nothing here is asked.
+    """
 
     who: Mapping[Decision, Decider]
     embed: Embed
     model: Callable[[], LanguageModel]
+    free: bool = False
 
-    def plan(self, question: str, tools: Sequence[Any], sources: Sources, documents: float) -> Plan:
-        """Route and first call for a question; `documents` is the best search score, which a tool has to beat."""
+    def plan(self, question: str, tools: Sequence[Any], sources: Sources, documents: float, *,
+             forced: Route | None = None, parts: Sequence[str] = ()) -> Plan:
+        """The route of a question and what it needs. `documents` is the best search score, which a tool has to beat."""
         goal = self.goal(question, tools, sources)
-        parts = self.parts(question)
-        route = signals.route(question, goal, parts, documents)
-        if self.who["route"] == "llama" and not (goal and goal.filled.firm and route == "tools"):
-            route = self._choose("route", ROUTES, question=question) or route
-        if route == "tools" and (goal is None or goal.filled.missing):
+        parts = parts or self.parts(question)
+        route = forced or self._route(question, goal, parts, documents)
+        if route == "tools" and goal is None:
             route = "documents"
-        by = {"route": self.who["route"], "tool": self.who["tool"]}
-        return Plan(route, goal, goal, tuple(parts), by)
+        who = {"route": "person" if forced else self.who["route"], "tool": self.who["tool"]}
+        return Plan(route, goal, tuple(parts), who)
+
+    def _route(self, question: str, goal: Candidate | None, parts: Sequence[str], documents: float) -> Route:
+        """The signal's route, or the Llama's among those that the question leaves open."""
+        route = signals.route(question, goal, parts, documents)
+        if self.who["route"] != "llama":
+            return route
+        open_to = [each for each in ROUTES if (each != "tools" or goal and not goal.filled.missing) and (each != "sub-questions" or len(parts) > 1)]
+        return self._choose("route", open_to, question=question) or route
 
     def goal(self, question: str, tools: Sequence[Any], sources: Sources) -> Candidate | None:
-        """The tool that the question is after, its arguments filled as far as the sources go."""
+        """The tool that the question is after, its arguments filled as far as the sources and other look-ups go."""
         listed = signals.shortlist(question, tools, self.embed)
-        if not listed:
-            return None
-        found = signals.candidates(question, listed, lambda tool: self.reach(tool, tools, sources))
+        found = signals.candidates(question, [self.reach(tool, score, tools, sources) for tool, score in listed])
         if self.who["tool"] == "llama" and len(found) > 1:
-            lines = "\n".join(f"{plain(c.tool.name)}: {c.tool.description.splitlines()[0]}" for c in found)
+            lines = "\n".join(f"- {plain(c.tool.name)}: {c.tool.description.splitlines()[0].rstrip('.')}" for c in found)
             named = self._choose("tool", [*(plain(c.tool.name) for c in found), "none"], question=question, tools=lines)
             found = [c for c in found if plain(c.tool.name) == named]
         best = found[0] if found else None
         if best and best.filled.missing and self.who["arguments"] == "llama":
-            asked = fill(best.tool, replace(sources, ask=self._ask(question)))
-            best = replace(best, filled=asked)
+            return replace(best, filled=fill(best.tool, replace(sources, ask=self._ask(question))))
         return best
 
-    def reach(self, tool: Any, tools: Sequence[Any], sources: Sources) -> Filled:
-        """The arguments of a tool; those that another look-up can bring count as found, each hop a little less firmly."""
+    def reach(self, tool: Any, score: float, tools: Sequence[Any], sources: Sources) -> Candidate:
+        """A tool with its arguments; those that other look-ups can bring count as found, and as hops."""
         filled = fill(tool, sources)
         brought = [name for name in filled.missing if self.producer(name, tools, sources, but=(tool.name,))]
         missing = tuple(name for name in filled.missing if name not in brought)
-        return replace(filled, missing=missing, firm=filled.firm + len(brought))
+        return Candidate(tool, replace(filled, missing=missing, firm=filled.firm + len(brought)), score, hops=len(brought))
 
     def producer(self, argument: str, tools: Sequence[Any], sources: Sources, *, but: Sequence[str], depth: int = 2) -> Candidate | None:
         """A look-up whose result holds `argument` and whose own arguments are there or can be brought in turn."""
@@ -97,32 +104,33 @@ class Decisions:
             if tool.writes or tool.name in but or not _returns(tool, argument):
                 continue
             filled = fill(tool, sources)
-            if not filled.missing:
-                return Candidate(tool, filled, 0.0) if filled.arguments else None
-            if depth > 1:
+            if filled.arguments and not filled.missing and (filled.firm or "result" in filled.by.values()):
+                return Candidate(tool, filled, 0.0)
+            if depth > 1 and filled.missing:
                 deeper = [self.producer(name, tools, sources, but=(*but, tool.name), depth=depth - 1) for name in filled.missing]
                 if all(deeper):
                     return deeper[0]
         return None
 
-    def next_call(self, goal: Any, tools: Sequence[Any], sources: Sources, called: Sequence[str]) -> Candidate | None:
-        """The call that brings the goal nearer: the goal itself once its arguments are there, else a look-up not yet made."""
+    def next_call(self, goal: Any, tools: Sequence[Any], sources: Sources, called: Sequence[str]) -> Candidate:
+        """The call that brings the goal nearer: the goal itself once its arguments are there, else a look-up not yet made.
+
+        When no look-up can bring what is missing, the goal with what is there: the tool's own refusal then says what it needs.
+        """
         filled = fill(goal, sources)
-        if not filled.missing:
-            return Candidate(goal, filled, 1.0)
-        for name in filled.missing:
-            found = self.producer(name, tools, sources, but=(goal.name, *called))
-            if found:
-                return found
-        if self.who["arguments"] == "llama":
+        found = (self.producer(name, tools, sources, but=(goal.name, *called)) for name in filled.missing)
+        look_up = next((candidate for candidate in found if candidate), None)
+        if look_up:
+            return look_up
+        if filled.missing and self.who["arguments"] == "llama":
             filled = fill(goal, replace(sources, ask=self._ask(sources.text)))
         return Candidate(goal, filled, 1.0)
 
     def parts(self, question: str) -> list[str]:
         """The sub-questions of a question; itself alone when it is a single one."""
         if self.who["decompose"] == "llama":
-            return decompose(question, propose=lambda q: list(self.model().lines("decompose", limit=4, question=q).value))
-        return decompose(question, propose=signals.split)
+            return list(decompose(question, propose=lambda asked: self.model().lines("decompose", limit=4, question=asked).value))
+        return list(decompose(question, propose=signals.split))
 
     def sentences(self, question: str, evidence: Sequence[Evidence], weights: Mapping[str, float]) -> list[Sentence]:
         """The sentences that answer, best first; the Llama, where it decides, ranks what the signal shortlists."""

@@ -39,6 +39,7 @@ class RunState(TypedDict, total=False):
     sub_questions: list[dict[str, Any]]
     proposals: list[dict[str, Any]]
     decision: dict[str, Any]
+    said: str
     prompt_tokens: Annotated[int, operator.add]
     completion_tokens: Annotated[int, operator.add]
     stopped: str | None

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ..errors import CollectionMissing
 from ..retrieval.database import Database
 from ..retrieval.documents import Evidence
 from ..retrieval.embed import Embedder
@@ -13,6 +14,8 @@ from ..tools.registry import Registry
 from .decisions import Decisions
 from .model import LanguageModel
 from .words import content, stem
+
+State = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,11 @@ class Means:
     model: Callable[[], LanguageModel]
 
     def search(self, question: str, collection: str) -> list[Evidence]:
-        """The best passages for a question, best first."""
-        return search(self.database, self.embedder, question, collection=collection)
+        """The best passages for a question, best first; none where nothing was ever ingested."""
+        try:
+            return search(self.database, self.embedder, question, collection=collection)
+        except CollectionMissing:
+            return []
 
     def weights(self, question: str, collection: str) -> dict[str, float]:
         """How much each word of the question weighs in the collection, by its stem: rare words weigh most."""
@@ -36,7 +42,6 @@ class Means:
         return {stem(word): weight for word, weight in known.items()}
 
     def look_up(self, tool: Any, arguments: dict[str, Any]) -> Any:
-        """A read tool's result, from a transaction in which PostgreSQL itself refuses every write."""
-        with self.database.transaction() as connection:
-            connection.execute("SET TRANSACTION READ ONLY")
-            return tool.call(tool.validate(arguments, connection), connection=connection)
+        """A read tool's result. Raises `ToolRetry` when the call is wrong."""
+        with self.database.connection() as connection:
+            return tool.call(arguments, connection=connection)

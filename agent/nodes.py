@@ -46,7 +46,8 @@ def _first(state: State, means: Means) -> State:
     evidence = means.search(state["question"], state["collection"])
     best = evidence[0].score if evidence else 0.0
     with means.database.connection() as connection:
-        plan = means.decisions.plan(state["question"], tools, replace(sources, connection=connection), best, state.get("forced_route"))
+        plan = means.decisions.plan(state["question"], tools, replace(sources, connection=connection), best,
+                                    forced=state.get("forced_route"))
     known = {"routes": [plan.route], "evidence": [asdict(item) for item in evidence], "parts": list(plan.parts)}
     if plan.route == "direct":
         return {**known, "action": {"kind": "answer"}}
@@ -71,8 +72,6 @@ def _toward(goal: Any, state: State, means: Means, by: dict[str, str]) -> State:
     with means.database.connection() as connection:
         sources = replace(_sources(state, means), connection=connection)
         found = means.decisions.next_call(goal, list(means.registry), sources, called)
-    if found.filled.missing and not goal.writes and called:
-        return {"kind": "answer"}
     kind = "propose" if found.tool.writes else "act"
     decided = {"tool": by.get("tool", "signal"), "arguments": "llama" if "llama" in found.filled.by.values() else "signal"}
     return {"kind": kind, "tool": found.tool.name, "arguments": found.filled.arguments, "decided_by": {**by, **decided}}

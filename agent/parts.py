@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ..errors import AskfirstError, RunError, ToolRetry
+from ..errors import AskfirstError
 from ..retrieval.decompose import answer_each
 from .arguments import Sources
 from .compose import from_documents, from_result
@@ -32,6 +32,3 @@ def _answer_part(question: str, collection: str, means: Means) -> SubQuestion:
 
 def _failed(question: str, error: AskfirstError) -> SubQuestion:
     return SubQuestion(question, str(error), "failed")
-
-
-FAILURES = (RunError, ToolRetry)

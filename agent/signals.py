@@ -5,8 +5,9 @@ beside the Llama's on the same cases. Weights were set on the development questi
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -31,11 +32,12 @@ VERSUS = re.compile(r"^(?P<a>.+?)\s+(?:versus|vs\.?)\s+(?P<b>.+?)(?P<tail>[:,].*
 
 @dataclass(frozen=True)
 class Candidate:
-    """A tool that may fit: what its arguments would be, and how much speaks for it (higher is better)."""
+    """A tool that may fit: what its arguments would be, how many other look-ups they take, what speaks for it."""
 
     tool: Any
     filled: Filled
     score: float
+    hops: int = 0
 
 
 @dataclass(frozen=True)
@@ -61,20 +63,26 @@ def shortlist(question: str, tools: Sequence[Any], embed: Embed, *, limit: int =
     return sorted(scored, key=lambda pair: -pair[1])[:limit]
 
 
-def candidates(question: str, listed: Sequence[tuple[Any, float]], fill: Callable[[Any], Filled]) -> list[Candidate]:
-    """The listed tools with their arguments filled, best first.
+def named_tool(question: str, tools: Sequence[Mapping[str, str]], embed: Embed, *, least: float = 0.2) -> str:
+    """The name of the best tool by `shortlist` alone, from names and descriptions; "none" when none scores `least`."""
+    best, score = shortlist(question, [SimpleNamespace(**tool) for tool in tools], embed, limit=1)[0]
+    return best.name if score >= least else "none"
+
+
+def candidates(question: str, listed: Sequence[Candidate]) -> list[Candidate]:
+    """The listed tools weighed by their arguments, best first.
 
     An argument fixed by a pattern or an existing value speaks for the tool, a missing one against it. A write tool is
     what a person asks for, not what they ask about: a question about rules counts against it, and a plain wish for it.
     """
-    found = []
-    for tool, score in listed:
-        filled = fill(tool)
-        score += 0.25 * min(filled.firm, 2) - 0.3 * len(filled.missing)
-        if tool.writes:
+    weighed = []
+    for candidate in listed:
+        filled, score = candidate.filled, candidate.score
+        score += 0.25 * min(filled.firm, 2) - 0.3 * len(filled.missing) - 0.1 * candidate.hops
+        if candidate.tool.writes:
             score += 0.2 if asks_for_change(question) else -0.4
-        found.append(Candidate(tool, filled, score))
-    return sorted(found, key=lambda candidate: -candidate.score)
+        weighed.append(replace(candidate, score=score))
+    return sorted(weighed, key=lambda candidate: -candidate.score)
 
 
 def asks_for_change(question: str) -> bool:
@@ -135,10 +143,11 @@ def choose_sentences(question: str, evidence: Sequence[Evidence], embed: Embed, 
     return chosen
 
 
-def rank_sentences(question: str, evidence: Sequence[Evidence], embed: Embed, weights: Mapping[str, float]) -> list[Sentence]:
-    """Every sentence of the evidence once, best first."""
+def rank_sentences(question: str, evidence: Sequence[Evidence], embed: Embed, weights: Mapping[str, float], *,
+                   spans: Sequence[tuple[int, int]] | None = None) -> list[Sentence]:
+    """Every sentence of the evidence once, best first; `spans` names the sentences where they are known."""
     places = {(item.document, item.start + a, item.start + b): (item, item.text[a:b])
-              for item in evidence for a, b in sentences(item.text) if content(item.text[a:b])}
+              for item in evidence for a, b in (spans or sentences(item.text)) if content(item.text[a:b])}
     if not places:
         return []
     texts = [f"{_last(item.heading)}: {text}" for item, text in places.values()]

@@ -3,6 +3,7 @@
 Nothing here adds a fact: every number, name and date in the text comes from the evidence, a result or the proposal.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,16 +13,17 @@ from .signals import Sentence
 from .state import Citation, ProposalView, SubQuestion
 from .words import plain
 
+MARK = re.compile(r"\[(\d+)\]")
 DIRECT = ("I answer from the documents and data you give me, and I ask first before I change anything. "
           "Ask me about your documents, a look-up, a calculation, or a change you want made.")
 
 
-def quoted(chosen: Sequence[Sentence], *, first: int = 1) -> tuple[str, tuple[Citation, ...]]:
+def quoted(chosen: Sequence[Sentence]) -> tuple[str, tuple[Citation, ...]]:
     """The sentences, each followed by the number of its citation; the best first, then the others as they stand."""
     best, *rest = chosen
     ordered = [best, *sorted(rest, key=lambda s: (s.document != best.document, s.document, s.start))]
     citations = tuple(Citation(s.document, s.start, s.end, s.text, round(s.score, 3)) for s in ordered)
-    text = " ".join(f"{_sentence(s.text)} [{number}]" for number, s in enumerate(ordered, first))
+    text = " ".join(f"{_sentence(s.text)} [{number}]" for number, s in enumerate(ordered, 1))
     return text, citations
 
 
@@ -56,10 +58,15 @@ def _lines(value: Any) -> str:
 
 def parts(answered: Sequence[SubQuestion]) -> str:
     """The sub-questions with their answers, failed ones included; citation numbers run on through all of them."""
-    return "\n\n".join(f"{part.question}\n{part.text}" for part in answered)
+    lines, before = [], 0
+    for part in answered:
+        text = MARK.sub(lambda mark, shift=before: f"[{int(mark[1]) + shift}]", part.text)
+        lines.append(f"{part.question}\n{text}")
+        before += len(part.citations)
+    return "\n\n".join(lines)
 
 
-def refused(question: str, support: float, *, searched: str) -> str:
+def refused(support: float, *, searched: str) -> str:
     """That nothing supports an answer, where was looked, and how far the best find was."""
     return (f"I found nothing in {searched} that answers this (best support {support:.2f}). "
             "Ask it in other words, or ingest a document that holds the answer.")

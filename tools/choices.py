@@ -22,6 +22,17 @@ class Choices:
     function: Callable[[Connection, Mapping[str, Any]], list[str]]
 
 
+@dataclass(frozen=True)
+class Reads:
+    """How an argument's value is read out of a person's words: `function(text, connection, arguments)`, None when not there.
+
+    Stands in an annotation: `Annotated[str, Reads(expression_in)]`. With it the argument is filled without a model;
+    `arguments` are those before it, as for `Choices`.
+    """
+
+    function: Callable[[str, Connection, Mapping[str, Any]], Any]
+
+
 def chosen(name: str, value: Any, existing: list[str]) -> Any:
     """The existing value meant by `value`, or a list of them: the same words, or the only one that holds all its words."""
     if isinstance(value, list):

@@ -20,6 +20,7 @@ from ..retrieval.database import Connection as Connection
 from .change import Change as Change
 from .change import canonical_json
 from .choices import Choices as Choices
+from .choices import Reads as Reads
 from .choices import chosen
 from .signature import Signature, read_signature
 
@@ -60,6 +61,15 @@ class Tool:
             return self.signature.choices[argument].function(connection, arguments)
         except ToolRetry:
             return []
+
+    def read(self, argument: str, text: str, connection: Connection, arguments: Mapping[str, Any]) -> Any | None:
+        """The value of `argument` that the tool's own reader finds in a person's words; None without a reader or a value."""
+        if argument not in self.signature.reads:
+            return None
+        try:
+            return self.signature.reads[argument].function(text, connection, arguments)
+        except ToolRetry:
+            return None
 
     def validate(self, arguments: Mapping[str, Any], connection: Connection | None = None) -> dict[str, Any]:
         """All arguments, canonical and JSON-able, defaults filled in. `ToolRetry` says what is wrong and what would be right.

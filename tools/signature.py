@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, create_model
 from pydantic.json_schema import GenerateJsonSchema
@@ -11,15 +11,18 @@ from pydantic.json_schema import GenerateJsonSchema
 from ..errors import ToolInvalid
 from ..retrieval.database import Connection
 from .change import Change
-from .choices import Choices
+from .choices import Choices, Reads
+
+M = TypeVar("M", Choices, Reads)
 
 
 @dataclass(frozen=True)
 class Signature:
-    """A function's parameters: what a caller fills in (`model`, `choices`), and the name of the one that takes a connection."""
+    """A function's parameters: what a caller fills in (`model`, `choices`, `reads`), and the name of the one that takes a connection."""
 
     model: type[BaseModel]
     choices: Mapping[str, Choices]
+    reads: Mapping[str, Reads]
     connection: str | None
     result: Any
 
@@ -43,8 +46,9 @@ def read_signature(function: Callable[..., Any]) -> Signature:
     fields = {name: _field(function.__name__, each, hints) for name, each in parameters.items() if name != connection}
     config = ConfigDict(extra="forbid", str_strip_whitespace=True, allow_inf_nan=False)
     model = create_model(function.__name__, __config__=config, **fields)
-    choices = {name: found for name in fields if (found := _choices_in(hints[name]))}
-    return Signature(model, choices, connection, hints.get("return"))
+    choices = {name: found for name in fields if (found := _mark_in(hints[name], Choices))}
+    reads = {name: found for name in fields if (found := _mark_in(hints[name], Reads))}
+    return Signature(model, choices, reads, connection, hints.get("return"))
 
 
 class _PlainSchema(GenerateJsonSchema):
@@ -60,9 +64,9 @@ def _field(tool: str, parameter: inspect.Parameter, hints: Mapping[str, Any]) ->
     return hints[parameter.name], ... if parameter.default is parameter.empty else parameter.default
 
 
-def _choices_in(annotation: Any) -> Choices | None:
-    """The `Choices` of an annotation or of its list's element."""
+def _mark_in(annotation: Any, kind: type[M]) -> M | None:
+    """The mark of this kind on an annotation or on its list's element."""
     if get_origin(annotation) is Annotated:
-        found = next((each for each in annotation.__metadata__ if isinstance(each, Choices)), None)
-        return found or _choices_in(get_args(annotation)[0])
-    return _choices_in(get_args(annotation)[0]) if get_origin(annotation) is list else None
+        found = next((each for each in annotation.__metadata__ if isinstance(each, kind)), None)
+        return found or _mark_in(get_args(annotation)[0], kind)
+    return _mark_in(get_args(annotation)[0], kind) if get_origin(annotation) is list else None
