@@ -44,13 +44,15 @@ class Door:
     home: Path | None = None
     by: str | None = None
     as_json: bool = False
+    adapter: str | None = None
 
     @cached_property
     def settings(self) -> "Settings":
         """The settings under these options."""
         from ..settings import Settings
 
-        given = {"collection": self.collection, "tools": self.tools or None, "home": self.home, "user": self.by}
+        given = {"collection": self.collection, "tools": self.tools or None, "home": self.home, "user": self.by,
+                 "adapter": self.adapter}
         return Settings.load(**given)
 
     @property
@@ -77,10 +79,11 @@ class Door:
 
     def open(self) -> "Assistant":
         """The assistant: a context manager that starts what it needs and stops it again."""
-        from ..agent.assistant import Assistant
+        settings = self.settings  # a wrong one is told before anything slow is loaded
+        with self.margin.status("Opening the database"):
+            from ..agent.assistant import Assistant
 
-        with self.margin.status("Opening the database and the model"):
-            return Assistant.open(settings=self.settings)
+            return Assistant.open(settings=settings)
 
     def say(self, facts: Any, picture: RenderableType) -> None:
         """Print `facts` as one JSON object, or `picture` for people."""

@@ -1,13 +1,13 @@
 """The commands about models: list, fetch and serve them; measure what one is worth."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import click
 
 from .door import Door
 
-KINDS = ("retrieval", "routing", "tools", "answers", "refusal")
+KINDS = ("decisions",)
 
 
 def add(app: click.Group) -> None:
@@ -56,17 +56,23 @@ def serve_model(door: Door) -> None:
 
 @click.command("eval")
 @click.argument("kind", type=click.Choice(KINDS))
-@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--adapter", metavar="NAME", help="With this adapter; 'none' asks the base model.")
-@click.option("--limit", type=int, help="Only the first so many cases.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Keep one line per case here.")
+@click.option("--limit", type=int, help="Only the first so many cases of each file.")
+@click.option("--card", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Enter the scores into this card.")
 @click.pass_obj
-def evaluate(door: Door, kind: str, path: Path, **choices: Any) -> None:
-    """Measure on your own cases, with 95 % intervals."""
-    from ..agent.evaluate import evaluate
+def evaluate(door: Door, kind: str, path: Path, adapter: str | None, limit: int | None, card: Path | None) -> None:
+    """Measure who decides best, on a folder of cases.
+
+    One JSONL file for each decision (route, tool, arguments, evidence, decompose); Llama and signal answer the same cases,
+    each score with its 95 % interval. The card then says what the Llama may decide.
+    """
+    from ..agent.evaluate import measure, write_card
     from . import show
     from .progress import bar
 
-    with bar(door.margin, "Evaluating") as progress:
-        report = evaluate(kind, path, settings=door.settings, progress=progress, **choices)
-    door.say(report, show.facts(report))
+    with replace(door, adapter=adapter).open() as assistant, bar(door.margin, "Measuring") as progress:
+        table = measure(path, embed=assistant.embedder.embed, model=assistant.model(), limit=limit, progress=progress)
+    if card:
+        write_card(card, table)
+    door.say({"kind": kind, "decisions": table}, show.decisions(table))

@@ -5,7 +5,7 @@ documents, tools and models goes through `text`, so that it cannot steer the ter
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
@@ -79,7 +79,7 @@ def step_table(steps: Sequence[Step]) -> RenderableType:
     for step in steps:
         result = text(_short(step.error), "red") if step.error else text(_short(step.result or ""))
         made = text(call(step.tool, step.arguments))
-        table.add_row(str(step.number), made, result, deciders(step), str(step.milliseconds))
+        table.add_row(str(step.number), made, result, text(deciders(step)), str(step.milliseconds))
     return table
 
 
@@ -107,7 +107,7 @@ def proposal(value: "Proposal | ProposalView") -> RenderableType:
     done = "" if isinstance(value, ProposalView) else decision(value)
     foot = f"askfirst proposals approve {value.id}      (until {value.expires})" if state == "waiting" else done
     inside = (text(call(value.tool, value.arguments), "bold"), Text(""), preview(value.preview), Text(""), text(foot, "dim"))
-    title = f"proposal {value.id} · {state}"
+    title = text(f"proposal {value.id} · {state}")
     return Panel(Group(*inside), title=title, title_align="left", border_style="magenta", padding=(1, 2))
 
 
@@ -144,7 +144,7 @@ def proposals(values: Sequence["Proposal"]) -> RenderableType:
     table = _table("id", "tool", "would change", "asked by", "state", "until")
     for value in values:
         until = f"{value.expires:%d %b %H:%M}"
-        table.add_row(value.id, value.tool, preview(value.preview), text(value.requested_by), value.state, until)
+        table.add_row(value.id, text(value.tool), preview(value.preview), text(value.requested_by), value.state, until)
     return table
 
 
@@ -183,6 +183,20 @@ def tools(values: Iterable["Tool"]) -> RenderableType:
         parameters, does = ", ".join(value.parameters.get("properties", {})), value.description.splitlines()[0]
         table.add_row(text(value.name), text(parameters), text(does), "asks first" if value.writes else "")
     return table
+
+
+def decisions(table: Mapping[str, Any]) -> RenderableType:
+    """Who decides best: for each decision the scores of signal and Llama with their intervals, and the one who gets it."""
+    shown = _table("decision", "metric", "cases", "signal", "llama", "decides")
+    for name, row in table.items():
+        llama, signal = row["llama"], row["signal"]
+        winner = "llama" if signal and llama["low"] >= signal["score"] else "signal"
+        shown.add_row(text(name), text(row["metric"]), str(row["n"]), _score(signal), _score(llama), winner)
+    return shown
+
+
+def _score(score: Mapping[str, float] | None) -> Text:
+    return Text(f"{score['score']:.3f} ({score['low']:.3f} to {score['high']:.3f})" if score else "not measured")
 
 
 def rows(values: Sequence[dict[str, Any]]) -> RenderableType:

@@ -11,7 +11,7 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from ..agent.state import Answer, Citation, Step
+from ..agent.state import Answer, Citation, ProposalView, Step
 from ..errors import AskfirstError, DocumentMissing
 from . import show
 
@@ -37,27 +37,24 @@ def doing(step: Step) -> str:
     return f"{step.number}. {show.call(step.tool, step.arguments)}  {step.milliseconds} ms"
 
 
-def picture(answer: Answer, assistant: "Assistant", *, steps: bool = False) -> RenderableType:
+def picture(answer: Answer, assistant: "Assistant", *, collection: str | None = None, steps: bool = False) -> RenderableType:
     """An answer for a terminal; each source with the heading it stands under."""
-    return show.answer(answer, heading=lambda citation: heading(citation, assistant), steps=steps)
+    return show.answer(answer, heading=lambda citation: heading(citation, assistant, collection=collection), steps=steps)
 
 
-def heading(citation: Citation, assistant: "Assistant") -> str:
+def heading(citation: Citation, assistant: "Assistant", *, collection: str | None = None) -> str:
     """The heading above a citation in its document; empty when the document has been removed since."""
     try:
-        return show.heading_above(assistant.document(citation.document).text, citation.start)
+        return show.heading_above(assistant.document(citation.document, collection=collection).text, citation.start)
     except DocumentMissing:
         return ""
 
 
-def decide(answer: Answer, assistant: "Assistant", console: Console, *, by: str) -> Answer:
-    """Ask the person at the keyboard about each proposal of an answer; the answer after the last decision."""
-    for proposal in answer.proposals:
-        if console.input("Approve? [y/N] ").strip().lower() in ("y", "yes"):
-            answer = assistant.approve(proposal.id, by=by, digest=proposal.digest)
-        else:
-            answer = assistant.reject(proposal.id, by=by, why=console.input("Why not? ").strip() or "no reason given")
-    return answer
+def decide(proposal: ProposalView, assistant: "Assistant", console: Console, *, by: str) -> Answer:
+    """Ask the person at the keyboard about a proposal that was shown; the answer of the run that waited for it."""
+    if console.input(Text("Approve? [y/N] ", "bold magenta")).strip().lower() in ("y", "yes"):
+        return assistant.approve(proposal.id, by=by, digest=proposal.digest)
+    return assistant.reject(proposal.id, by=by, why=console.input("Why not? ").strip() or "no reason given")
 
 
 def chat(assistant: "Assistant", door: "Door") -> None:
@@ -74,8 +71,8 @@ def chat(assistant: "Assistant", door: "Door") -> None:
 def _turn(question: str, thread: str, assistant: "Assistant", door: "Door") -> None:
     answer = follow(assistant.stream(question, collection=door.collection, thread=thread, by=door.who), door.margin)
     door.console.print(picture(answer, assistant))
-    if answer.proposals:
-        door.console.print(picture(decide(answer, assistant, door.console, by=door.who), assistant))
+    for proposal in answer.proposals:
+        door.console.print(picture(decide(proposal, assistant, door.console, by=door.who), assistant))
 
 
 def _line(console: Console) -> str:

@@ -1,4 +1,4 @@
-"""The wheel, installed beside an app that has its own `agent/`, `tools/` and `ui/`: nobody's names collide, no file is missing."""
+"""The wheel, installed beside an app that has its own `agent/`, `tools/` and `ui/`: no names collide, no file is missing."""
 
 import os
 import shutil
@@ -10,6 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "build", "*.egg-info", "__pycache__", ".*_cache", ".hypothesis")
+READ = ("py.typed", "retrieval/migrations/*.sql", "finetune/recipes/*.toml", "finetune/*.jinja", "examples/shop/*.sql",
+        "examples/shop/*/*", "examples/manuals/*/*.md", "examples/manuals/*/LICENSE", "models/*/config.json")
 APP = """
 import agent, tools, ui
 import askfirst, askfirst.agent, askfirst.tools, askfirst.ui
@@ -23,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that holds the wheel built from this tree, installed; what it depends on comes from the environment of the tests."""
+    """A folder that holds the wheel built from this tree, installed; what it needs comes from the tests' environment."""
     folder = tmp_path_factory.mktemp("wheel")
     shutil.copytree(ROOT, folder / "anyname", ignore=LEFT_OUT)
     pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, folder / "anyname")
@@ -49,8 +51,7 @@ def test_its_command_runs(installed: Path):
     assert done.stdout.startswith("Usage: askfirst"), done.stderr
 
 
-@pytest.mark.parametrize("pattern", ["py.typed", "retrieval/migrations/*.sql", "finetune/recipes/*.toml", "finetune/*.jinja", "examples/manuals/*/*.md",
-                                     "examples/manuals/*/LICENSE", "examples/shop/*.py", "models/*/config.json"])
+@pytest.mark.parametrize("pattern", READ)
 def test_it_holds_what_the_package_reads(installed: Path, pattern: str):
     assert {path.relative_to(ROOT) for path in ROOT.glob(pattern)} == \
            {path.relative_to(installed / "askfirst") for path in (installed / "askfirst").glob(pattern)} != set()
