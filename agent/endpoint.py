@@ -3,11 +3,16 @@
 It knows no decision and reads no reply; agent/model.py does.
 """
 
+import json
 import threading
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import Any
+from urllib.parse import urlsplit
 
 from ..errors import ModelDown, ModelReplyInvalid
 from .replies import grammar, portable
@@ -73,6 +78,26 @@ class Connection:
                 endpoint = self._locate()
                 self._open = endpoint, _client(endpoint, self.timeout)
             return self._open
+
+
+def offered(url: str, key: str, *, timeout: float = 10) -> list[str]:
+    """The names of the models that a server offers. Raises `ModelDown`."""
+    return [model["id"] for model in fetch(f"{url}/models", key, timeout=timeout).get("data", [])]
+
+
+def fetch(address: str, key: str, *, body: Mapping[str, Any] | None = None, timeout: float = 10) -> Any:
+    """What a server answers beside chat: a JSON value, by POST where there is a body. Raises `ModelDown`."""
+    request = urllib.request.Request(address, None if body is None else json.dumps(body).encode(),
+                                     {"Authorization": f"Bearer {key}", "Content-Type": "application/json"})
+    local = [urllib.request.ProxyHandler({})] if urlsplit(address).hostname == "127.0.0.1" else []
+    try:
+        with urllib.request.build_opener(*local).open(request, timeout=timeout) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise ModelDown(address, f"HTTP {error.code}") from None
+    except (OSError, HTTPException, ValueError) as error:
+        raise ModelDown(address, str(getattr(error, "reason", error))) from None
 
 
 def _client(endpoint: Endpoint, timeout: float) -> Any:
