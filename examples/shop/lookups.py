@@ -1,16 +1,15 @@
 """The shop's look-ups: what a person may ask about customers, orders and products. They change nothing."""
 
 from dataclasses import dataclass
-from decimal import Decimal
 
 from askfirst.errors import ToolRetry
 from askfirst.retrieval.database import Connection
 from askfirst.tools.registry import tool
 from askfirst.tools.rows import Row, row, rows
 
-from .arguments import CustomerId, Email, Name, Options, OrderId, Product, Status, ZipCode, product_names
+from .arguments import CustomerId, Email, Name, OrderId, Product, ProductOptions, Status, ZipCode, product_names
 from .options import listed, meant_options, options_of
-from .shelves import Item, Order, load_items, load_methods, load_order, one_line
+from .shelves import Item, Method, Order, load_items, load_methods, load_order, one_line
 
 
 @dataclass(frozen=True)
@@ -170,7 +169,7 @@ def get_product(product: Product, connection: Connection) -> ProductDetails:
 
 
 @tool
-def find_item(product: Product, options: Options, connection: Connection) -> FoundItem:
+def find_item(product: Product, connection: Connection, options: ProductOptions = "") -> FoundItem:
     """Finds the cheapest available item of a product that has the wanted options, with its price."""
     items = load_items(connection, product)
     wanted = meant_options(options, options_of(items), product=product)
@@ -199,12 +198,12 @@ def _customer(connection: Connection, found: Row) -> CustomerDetails:
     id = found["customer_id"]
     orders = rows(connection, "SELECT order_id FROM shop.orders WHERE customer_id = %s ORDER BY order_id", [id])
     return CustomerDetails(id, f"{found['first_name']} {found['last_name']}", found["email"], one_line(found),
-                           [_with_balance(method.name, method.balance) for method in load_methods(connection, id)],
+                           [_described(method) for method in load_methods(connection, id)],
                            [each["order_id"] for each in orders])
 
 
-def _with_balance(name: str, balance: Decimal | None) -> str:
-    return name if balance is None else f"{name} (balance {balance})"
+def _described(method: Method) -> str:
+    return f"{method.name} ({method.id})" if method.balance is None else f"{method.name} ({method.id}, balance {method.balance})"
 
 
 def _summary(order: Order) -> OrderSummary:

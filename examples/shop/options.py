@@ -11,6 +11,8 @@ FILLERS = frozenset("a an and any available but cheapest color colour except for
                     "of one ones option options please price same size the to type variant version want with".split())
 UNITS = r"gb|tb|ml|l|mah|mp|mm|ft|inch|inches|cups|hours|bar|x"
 
+EVERYDAY = re.compile(r"\d+|[a-z]|yes|no|none|high|low|full|half|art|men|women|fresh|custom|auto")
+
 
 def options_of(items: Iterable[Item]) -> dict[str, list[str]]:
     """Option names with all their values, in the order of the items."""
@@ -37,6 +39,26 @@ def meant_options(text: str, known: Mapping[str, list[str]], *, product: str) ->
     if left:
         raise ToolRetry(f"'{' '.join(left)}' is not an option of {product}. Its options are: {listed(known)}.")
     return meant
+
+
+def said_options(text: str, known: Mapping[str, list[str]]) -> str | None:
+    """The options that stand in a person's sentence among other words, for `meant_options` to judge; None without any.
+
+    Values that are everyday words or bare numbers count only beside the option's name, as in "size 9".
+    """
+    words: list[str | None] = [*_words(without_what_is_replaced(text))]
+    found: list[tuple[int, str]] = []
+    for form, candidates in sorted(_forms(known).items(), key=lambda each: -len(each[0])):
+        place = None if len(form) == 1 and EVERYDAY.fullmatch(form[0]) else _place(words, form)
+        if place is not None:
+            words[place:place + len(form)] = [None] * len(form)
+            found.append((place, " ".join(candidates[0]) if len(candidates) == 1 else " ".join(form)))
+    return ", ".join(wording for _, wording in sorted(found)) or None
+
+
+def without_what_is_replaced(text: str) -> str:
+    """A sentence without its "rather than ..." and "from ... to": only what is wanted is left."""
+    return re.sub(r"\b(?:rather than|instead of|in place of)\b[^,.;:!?]*|\bfrom\b[^.;!?]*?\bto\b", " ", text, flags=re.I)
 
 
 def listed(known: Mapping[str, list[str]]) -> str:

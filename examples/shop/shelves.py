@@ -47,6 +47,8 @@ class Method:
     id: str
     kind: str
     name: str
+    brand: str | None
+    last_four: str | None
     balance: Decimal | None
 
 
@@ -106,7 +108,8 @@ def load_methods(connection: Connection, customer_id: str) -> list[Method]:
     found = rows(connection, """SELECT * FROM shop.payment_methods WHERE customer_id = %s
                                 ORDER BY kind, payment_method_id""", [customer_id])
     kinds = Counter(each["kind"] for each in found)
-    return [Method(each["payment_method_id"], each["kind"], _method_name(each, kinds), each["balance"]) for each in found]
+    return [Method(each["payment_method_id"], each["kind"], _method_name(each, kinds), each["brand"], each["last_four"],
+                   each["balance"]) for each in found]
 
 
 def load_items(connection: Connection, product: str) -> list[Item]:

@@ -16,7 +16,7 @@ from .arguments import (
     City,
     Country,
     CustomerId,
-    Options,
+    ItemOptions,
     OrderId,
     OrderItem,
     OrderItems,
@@ -79,14 +79,14 @@ def change_order_payment(order_id: OrderId, payment_method: PaymentMethod, conne
 
 
 @tool(writes=True)
-def change_order_items(order_id: OrderId, item: OrderItem, options: Options, connection: Connection,
+def change_order_items(order_id: OrderId, item: OrderItem, options: ItemOptions, connection: Connection,
                        payment_method: OtherMethod = "") -> Change:
     """Changes an item of a pending order to an available item of the same product with other options.
     This can be done only once: afterwards the order can neither be modified nor cancelled.
     """
     order = _held(connection, order_id, status="pending", to="modified")
     line = _lines(order, [item])[0]
-    new = _other_item(connection, line, options)
+    new, unasked = _other_item(connection, line, options)
     method = _method(connection, order, payment_method) if payment_method else order.method
     _must_cover(method, new.price - line.price, "the price difference")
     before = _seen(connection, order_id, {method})
@@ -94,7 +94,7 @@ def change_order_items(order_id: OrderId, item: OrderItem, options: Options, con
     connection.execute("UPDATE shop.order_items SET item_id = %s, price = %s WHERE order_id = %s AND number = %s",
                        [new.item_id, new.price, order_id, line.number])
     _settle(connection, order_id, new.price - line.price, method)
-    summary = f"Change {line.name} of order {order_id} to {new.described}; {_difference(new.price - line.price, method)}."
+    summary = f"Change {line.name} of order {order_id} to {new.described}{unasked}; {_difference(new.price - line.price, method)}."
     return Change(summary, before, _seen(connection, order_id, {method}))
 
 
@@ -119,21 +119,21 @@ def return_items(order_id: OrderId, items: OrderItems, connection: Connection, r
 
 
 @tool(writes=True)
-def exchange_item(order_id: OrderId, item: OrderItem, options: Options, connection: Connection,
+def exchange_item(order_id: OrderId, item: OrderItem, options: ItemOptions, connection: Connection,
                   payment_method: OtherMethod = "") -> Change:
     """Requests the exchange of an item of a delivered order for an available item of the same product with other options.
     Only a delivered order can be exchanged, and only once.
     """
     order = _held(connection, order_id, status="delivered", to="exchanged")
     line = _lines(order, [item])[0]
-    new = _other_item(connection, line, options)
+    new, unasked = _other_item(connection, line, options)
     method = _method(connection, order, payment_method) if payment_method else order.method
     difference = new.price - line.price
     _must_cover(method, difference, "the price difference")
     before = _seen(connection, order_id, {method})
     connection.execute("UPDATE shop.orders SET status = 'exchange requested' WHERE order_id = %s", [order_id])
     _request(connection, order_id, line, f"exchange for {new.described}, price {new.price}; {_difference(difference, method)}")
-    summary = f"Exchange {line.name} of order {order_id} for {new.described}; {_difference(difference, method)}."
+    summary = f"Exchange {line.name} of order {order_id} for {new.described}{unasked}; {_difference(difference, method)}."
     return Change(summary, before, _seen(connection, order_id, {method}))
 
 
@@ -195,8 +195,8 @@ def _refund(amount: Decimal, method: Method) -> str:
     return f"{amount} to {method.name} {when}"
 
 
-def _method(connection: Connection, order: Order, name: str) -> Method:
-    return next(method for method in load_methods(connection, order.customer_id) if method.name == name)
+def _method(connection: Connection, order: Order, id: str) -> Method:
+    return next(method for method in load_methods(connection, order.customer_id) if method.id == id)
 
 
 def _must_cover(method: Method, amount: Decimal, what: str) -> None:
@@ -216,8 +216,9 @@ def _lines(order: Order, names: list[str]) -> list[Line]:
     return found
 
 
-def _other_item(connection: Connection, line: Line, options: str) -> Item:
-    """The available item of the line's product with the wanted options that otherwise differs least, then costs least."""
+def _other_item(connection: Connection, line: Line, options: str) -> tuple[Item, str]:
+    """The available item of the line's product with the wanted options that otherwise differs least, then costs least;
+    and, in words, what differs beyond what was wanted."""
     product = line.item.product
     items = load_items(connection, product)
     wanted = meant_options(options, options_of(items), product=product)
@@ -225,7 +226,9 @@ def _other_item(connection: Connection, line: Line, options: str) -> Item:
         raise ToolRetry(f"Say which options the {product} should have. Its options are: {listed(options_of(items))}.")
     others = [item for item in items if item.item_id != line.item.item_id]
     kept = sorted(others, key=lambda item: -len(item.options.items() & line.item.options.items()))
-    return cheapest(kept, wanted, product=product)
+    new = cheapest(kept, wanted, product=product)
+    unasked = [name for name, value in new.options.items() if name not in wanted and value != line.item.options.get(name)]
+    return new, f" (the nearest available; {' and '.join(unasked)} differ too)" if unasked else ""
 
 
 def _settle(connection: Connection, order_id: str, difference: Decimal, method: Method) -> None:
