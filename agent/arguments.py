@@ -56,6 +56,7 @@ class Fillable(Protocol):
     parameters: dict[str, Any]
 
     def choices(self, argument: str, connection: Any, arguments: Mapping[str, Any]) -> Sequence[str] | None: ...
+    def canonical(self, argument: str, value: Any) -> Any | None: ...
     def read(self, argument: str, text: str, connection: Any, arguments: Mapping[str, Any]) -> Any | None: ...
 
 
@@ -115,28 +116,45 @@ def _spoken(tool: Fillable, name: str, schema: dict[str, Any], choices: Sequence
         value = tool.read(name, text, sources.connection, found)
         if value is not None:
             return value, text == sources.text
-        values = [value for value in from_text(name, schema, choices, text, sources.embed) if value not in found.values()]
+        values = _usable(tool, name, from_text(name, schema, choices, text, sources.embed), found)
         if values:
             certain = choices is not None or "pattern" in _inner(schema)
             return (values if schema.get("type") == "array" else values[0]), certain and text == sources.text
     return None, False
 
 
+def _usable(tool: Fillable, name: str, values: Sequence[Any], found: Mapping[str, Any]) -> list[Any]:
+    """The values in the form that the tool works with, without those it refuses and those that another argument has."""
+    if tool.parameters["properties"][name].get("type") == "array":
+        return list(values) if values and tool.canonical(name, list(values)) is not None else []
+    forms = (tool.canonical(name, value) for value in values)
+    return [form for form in forms if form is not None and form not in found.values()]
+
+
 def from_text(name: str, schema: dict[str, Any], choices: Sequence[str] | None, text: str, embed: Embed | None) -> list[Any]:
     """The values that a text holds for one argument, likeliest first; for a list all of them."""
     inner = _inner(schema)
+    pattern = _open(inner["pattern"]) if "pattern" in inner else None
     if choices is not None:
         return named(choices, text) or (list(choices) if schema.get("type") == "array" and EVERYTHING.search(text) else [])
-    if "pattern" in inner:
-        return list(dict.fromkeys(match.group() for match in re.finditer(_open(inner["pattern"]), text)))
+    if kind := _kind(name, inner):
+        return [value for value in kind(text) if pattern is None or re.fullmatch(pattern, value)]
+    if pattern:
+        return list(dict.fromkeys(match.group() for match in re.finditer(pattern, text)))
     if "enum" in inner:
         value = closest(inner["enum"], text, embed)
         return [] if value is None else [value]
     if inner.get("type") in ("integer", "number"):
         return list(_numbers(name, text, whole=inner["type"] == "integer"))
-    kind = next((read for words, read in KINDS.items() if set(words.split()) <= set(plain(name).split())), None)
-    kind = kind or KINDS.get(inner.get("format", ""))
-    return list(kind(text)) if kind else []
+    return []
+
+
+def _kind(name: str, schema: Mapping[str, Any]) -> Callable[[str], list[str]] | None:
+    """How values of a well-known kind are found, by the argument's name or the schema's format."""
+    spoken = set(plain(name).split())
+    if "id" in spoken or schema.get("type") not in ("string", None):
+        return None
+    return next((read for words, read in KINDS.items() if set(words.split()) <= spoken), KINDS.get(schema.get("format", "")))
 
 
 def named(choices: Sequence[str], text: str) -> list[str]:
@@ -156,8 +174,8 @@ def _says(spoken: Sequence[str], parts: Sequence[str]) -> bool:
     return bool(parts) and (all(any(similar(p, w) for w in spoken) for p in parts) or any(similar(together, w) for w in spoken))
 
 
-def closest(options: Sequence[Any], text: str, embed: Embed | None, *, least: float = 0.35) -> Any | None:
-    """The allowed value that the text says: literally, else by the embedding of its clauses (cosine of at least `least`)."""
+def closest(options: Sequence[Any], text: str, embed: Embed | None, *, least: float = 0.35, margin: float = 0.05) -> Any | None:
+    """The allowed value that the text says: literally, else by the embedding of its clauses, at least `least` and by `margin`."""
     literal = named([str(option) for option in options], text)
     if literal:
         return next(option for option in options if str(option) == literal[0])
@@ -165,7 +183,8 @@ def closest(options: Sequence[Any], text: str, embed: Embed | None, *, least: fl
     if embed is None or not clauses or len(options) < 2:
         return None
     cosines = (embed([plain(str(option)) for option in options]) @ embed(clauses).T).max(axis=1)
-    return options[int(cosines.argmax())] if cosines.max() >= least else None
+    second, best = np.sort(cosines)[-2:]
+    return options[int(cosines.argmax())] if best >= least and best - second >= margin else None
 
 
 def _from_results(name: str, schema: dict[str, Any], choices: Sequence[str] | None, results: Sequence[Any]) -> Any | None:

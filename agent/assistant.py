@@ -22,7 +22,7 @@ from .batch import BatchReport, run_batch
 from .decisions import Decisions, deciders
 from .means import Means
 from .model import LanguageModel
-from .state import Answer, Route, Step
+from .state import Answer, Route, Step, read_answer
 
 Progress = Callable[[int, int, str], None]
 
@@ -86,16 +86,24 @@ class Assistant:
         return collections(self.database)
 
     def ask(self, question: str, *, collection: str | None = None, route: Route | None = None, thread: str | None = None,
-            by: str | None = None) -> Answer:
-        """Answers a question. A write is only proposed: the answer is then `waiting` and holds the proposal."""
-        *_, answer = self.stream(question, collection=collection, route=route, thread=thread, by=by)
-        return answer  # type: ignore[return-value]  # the last piece of a stream is its Answer
+            by: str | None = None, run: str | None = None) -> Answer:
+        """Answers a question. A write is only proposed: the answer is then `waiting` and holds the proposal.
+
+        `run` is an id of the caller's own: asked again with the same one, after a crash say, the run goes on where it
+        stopped, and an answer that is there already is given again.
+        """
+        *_, answer = self.stream(question, collection=collection, route=route, thread=thread, by=by, run=run)
+        assert isinstance(answer, Answer)
+        return answer
 
     def stream(self, question: str, *, collection: str | None = None, route: Route | None = None, thread: str | None = None,
-               by: str | None = None) -> Iterator[Step | str | Answer]:
+               by: str | None = None, run: str | None = None) -> Iterator[Step | str | Answer]:
         """The steps as they end, then the text, then the `Answer`, which is always the last piece."""
-        asked = self._checked(question, collection)
-        run, thread, collection = uuid.uuid4().hex, thread or uuid.uuid4().hex, asked
+        collection = self._checked(question, collection)
+        if run and (stored := runs.answer(self.database, run)):
+            yield read_answer(stored)
+            return
+        run, thread = run or uuid.uuid4().hex, thread or uuid.uuid4().hex
         history = runs.history(self.database, thread)
         runs.begin(self.database, run=run, thread=thread, question=question, collection=collection)
         yield from self._runner.start(question=question.strip(), run=run, thread=thread, collection=collection, history=history,

@@ -1,5 +1,6 @@
 """Many questions into one JSONL file: each answered once, however often the batch is killed and run again."""
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -50,7 +51,7 @@ def run_batch(ask: Ask, questions: Iterable[Mapping[str, Any]], out: Path, *, co
     todo = [record for id, record in wanted.items() if id not in finished]
     lock, statuses, failed = Lock(), {}, 0
     with out.open("a", encoding="utf-8") as file, ThreadPoolExecutor(max_workers=concurrency) as pool:
-        pending: dict[Future[dict[str, Any]], str] = {pool.submit(_line, ask, record): str(record["id"]) for record in todo}
+        pending: dict[Future[dict[str, Any]], str] = {pool.submit(_line, ask, record, _run_id(out, record)): str(record["id"]) for record in todo}
         for done, future in enumerate(as_completed(pending), 1):
             line = future.result()
             with lock:
@@ -65,13 +66,18 @@ def run_batch(ask: Ask, questions: Iterable[Mapping[str, Any]], out: Path, *, co
     return BatchReport(len(todo) - failed, len(wanted) - len(todo), failed, statuses)
 
 
-def _line(ask: Ask, record: Mapping[str, Any]) -> dict[str, Any]:
+def _line(ask: Ask, record: Mapping[str, Any], run: str) -> dict[str, Any]:
     """The output line of one question; a failure of this one does not end the others."""
     try:
-        answer = ask(record["question"], collection=record.get("collection"), thread=record.get("thread"))
+        answer = ask(record["question"], collection=record.get("collection"), thread=record.get("thread"), run=run)
     except AskfirstError as error:
         return {"id": record["id"], "question": record["question"], "error": str(error)}
     return {"id": record["id"], **answer.json()}
+
+
+def _run_id(out: Path, record: Mapping[str, Any]) -> str:
+    """The same run for the same question of the same batch, so that what a crash cut off is not answered a second time."""
+    return hashlib.sha256(f"{out.absolute()}\0{record['id']}\0{record['question']}".encode()).hexdigest()[:32]
 
 
 def _finished(out: Path) -> set[str]:

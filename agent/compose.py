@@ -8,7 +8,7 @@ from . import signals, wording
 from .means import Means, State
 from .proof import proved
 from .prompts import word_answer
-from .state import Answer, Citation, ProposalView, Status, Step, SubQuestion, Usage
+from .state import Answer, Citation, ProposalView, Status, Step, Usage, read_sub_question
 
 SEARCH, PARTS = "search_documents", "ask_sub_questions"
 Found = tuple[str, Status, tuple[Citation, ...]]
@@ -58,7 +58,7 @@ def _found(state: State, means: Means) -> Found:
     if state.get("routes") == ["direct"] and not state["steps"]:
         return wording.DIRECT, "answered", ()
     if state.get("sub_questions"):
-        parts = [sub_question(part) for part in state["sub_questions"]]
+        parts = [read_sub_question(part) for part in state["sub_questions"]]
         status: Status = "answered" if any(part.status == "answered" for part in parts) else "refused"
         return wording.parts(parts), status, tuple(c for part in parts for c in part.citations)
     last = state["steps"][-1] if state["steps"] else None
@@ -81,11 +81,6 @@ def _said(text: str, state: State, means: Means) -> Found:
     return kept, "answered", citations
 
 
-def sub_question(part: dict[str, Any]) -> SubQuestion:
-    """The value of a stored sub-question."""
-    return SubQuestion(**{**part, "citations": tuple(Citation(**citation) for citation in part["citations"])})
-
-
 def _answer(state: State, usage: Usage, found: Found) -> Answer:
     """The contract's one value, from the state and what was found."""
     text, status, citations = found
@@ -95,7 +90,7 @@ def _answer(state: State, usage: Usage, found: Found) -> Answer:
         status=status,
         routes=tuple(state.get("routes") or ()),
         citations=citations,
-        sub_questions=tuple(sub_question(part) for part in state.get("sub_questions") or ()),
+        sub_questions=tuple(read_sub_question(part) for part in state.get("sub_questions") or ()),
         steps=tuple(Step(**{key: value for key, value in step.items() if key != "value"}) for step in state["steps"]),
         proposals=tuple(ProposalView(**view) for view in state.get("proposals") or ()),
         usage=usage,

@@ -15,10 +15,12 @@ from . import signals
 from .arguments import Embed, Filled, Sources, fill
 from .model import LanguageModel
 from .signals import Candidate, Sentence
+from .split import split
 from .state import Route
 from .words import plain, stem, words
 
 ROUTES: tuple[Route, ...] = get_args(Route)
+IDENTIFIERS = {"id", "ids", "number", "key", "code"}  # what a look-up may bring; a choice of the person's is never looked up
 
 
 def deciders(card: Mapping[str, Any] | None, settings: Settings) -> dict[Decision, Decider]:
@@ -100,6 +102,8 @@ class Decisions:
 
     def producer(self, argument: str, tools: Sequence[Any], sources: Sources, *, but: Sequence[str], depth: int = 2) -> Candidate | None:
         """A look-up whose result holds `argument` and whose own arguments are there or can be brought in turn."""
+        if not set(plain(argument).split()) & IDENTIFIERS:
+            return None
         for tool in tools:
             if tool.writes or tool.name in but or not _returns(tool, argument):
                 continue
@@ -130,7 +134,7 @@ class Decisions:
         """The sub-questions of a question; itself alone when it is a single one."""
         if self.who["decompose"] == "llama":
             return list(decompose(question, propose=lambda asked: self.model().lines("decompose", limit=4, question=asked).value))
-        return list(decompose(question, propose=signals.split))
+        return list(decompose(question, propose=split))
 
     def sentences(self, question: str, evidence: Sequence[Evidence], weights: Mapping[str, float]) -> list[Sentence]:
         """The sentences that answer, best first; the Llama, where it decides, ranks what the signal shortlists."""

@@ -14,6 +14,7 @@ from ..retrieval.documents import Evidence
 from . import signals
 from .arguments import Embed, from_text
 from .model import LanguageModel
+from .split import split
 from .words import plain, stems
 
 Score = dict[str, float]
@@ -113,7 +114,7 @@ def _signal(decision: str, case: Mapping[str, Any], embed: Embed) -> Any:
         places = [(start, start + len(s)) for start, s in zip(starts, case["sentences"], strict=True)]
         ranked = signals.rank_sentences(question, [Evidence("case", "", "", 0, len(passage), passage, 0.0)], embed, {}, spans=places)
         return next((places.index((s.start, s.end)) for s in ranked), None)
-    return signals.split(question)
+    return split(question)
 
 
 def _folded(value: Any) -> str:

@@ -72,6 +72,8 @@ def _toward(goal: Any, state: State, means: Means, by: dict[str, str]) -> State:
     with means.database.connection() as connection:
         sources = replace(_sources(state, means), connection=connection)
         found = means.decisions.next_call(goal, list(means.registry), sources, called)
+    if found.filled.missing and called and not goal.writes:
+        return {"kind": "answer"}  # what the look-ups so far brought is the best there is
     kind = "propose" if found.tool.writes else "act"
     decided = {"tool": by.get("tool", "signal"), "arguments": "llama" if "llama" in found.filled.by.values() else "signal"}
     return {"kind": kind, "tool": found.tool.name, "arguments": found.filled.arguments, "decided_by": {**by, **decided}}

@@ -13,7 +13,7 @@ from . import compose, runs, wording
 from .graph import build
 from .means import Means
 from .nodes import usage
-from .state import Answer, Citation, ProposalView, Step, SubQuestion, Usage
+from .state import Answer, ProposalView, Step, read_answer
 
 
 class Runner:
@@ -21,7 +21,7 @@ class Runner:
 
     def __init__(self, means: Means):
         self.means = means
-        self._pool = means.database.pool()
+        self._pool = means.database.pool(options="-c search_path=askfirst,public")
         self._saver = PostgresSaver(self._pool)
         self._saver.setup()
         self._graph = build(self._saver)
@@ -32,7 +32,8 @@ class Runner:
 
     def start(self, *, question: str, run: str, **known: Any) -> Iterator[Step | str | Answer]:
         """Runs a question to its answer or to its pause, yielding steps and text as they come, the `Answer` last."""
-        state = {"question": question, "run": run, "started": time.time(), "steps": [], **known}
+        begun = self._graph.get_state(_thread(run)).next  # a run that a crash cut off goes on from its checkpoint
+        state = None if begun else {"question": question, "run": run, "started": time.time(), "steps": [], **known}
         yield from self._stream(state, run)
         answer = self._answer(run)
         runs.end(self.means.database, answer.json())
@@ -57,24 +58,17 @@ class Runner:
         """What the nodes write while they work: each step as it ends, and the text."""
         limit = 4 * self.means.settings.max_steps + 10  # nodes a run can pass at most; its own caps end it long before
         config = {**_thread(run), "recursion_limit": limit}
-        for piece in self._graph.stream(given, config, context=self.means, stream_mode="custom", durability="sync"):
-            if "step" in piece:
-                yield Step(**{key: value for key, value in piece["step"].items() if key != "value"})
-            elif piece.get("text"):
-                yield piece["text"]
+        with self.means.database.watched():
+            for piece in self._graph.stream(given, config, context=self.means, stream_mode="custom", durability="sync"):
+                if "step" in piece:
+                    yield Step(**{key: value for key, value in piece["step"].items() if key != "value"})
+                elif piece.get("text"):
+                    yield piece["text"]
 
     def _answer(self, run: str) -> Answer:
         """The answer in the run's last checkpoint; a pausing run's says what waits."""
         state = self._graph.get_state(_thread(run)).values
         return read_answer(state["answer"]) if "answer" in state else compose.waiting(state, usage(state))
-
-
-def read_answer(stored: Mapping[str, Any]) -> Answer:
-    """The value of an answer's JSON."""
-    parts = tuple(compose.sub_question(part) for part in stored["sub_questions"])
-    return Answer(**{**stored, "routes": tuple(stored["routes"]), "citations": tuple(Citation(**c) for c in stored["citations"]),
-                     "sub_questions": parts, "steps": tuple(Step(**s) for s in stored["steps"]),
-                     "proposals": tuple(ProposalView(**p) for p in stored["proposals"]), "usage": Usage(**stored["usage"])})
 
 
 def _decided(proposal: Proposal, decision: Mapping[str, Any]) -> Answer:

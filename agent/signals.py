@@ -24,10 +24,6 @@ ASKS = re.compile(r"^(?:so |and |but |please |hi,? |hello,? |hey,? )*(what|when|
                   r"can|could|may|will|would|should|am|if)\b", re.I)
 REQUESTS = re.compile(r"\b(please|i(?:'d| would) like|i want|i need|i wish|go ahead|can you|could you|would you|kindly)\b", re.I)
 RULES = re.compile(r"\b(can i|could i|may i|am i|is it possible|how do i|how can i|what happens|policy|allowed|what if|do you|are there|must i)\b", re.I)
-JOINED_QUESTION = re.compile(r"(?:\?\s+|,?\s+and(?: also)?,?\s+|;\s+)(?=(?:what|when|where|which|who|why|how|is|are|do|does|did|can|could|will|would|should)\b)", re.I)
-BETWEEN = re.compile(r"\b(?:differences?|distinction|distinguish|choose|choice|compar\w*)\b.*?\b(?:between|of)\s+(?P<a>.+?)\s+(?:and|versus|vs\.?)\s+(?P<b>.+?)\s*[?.!]*$", re.I)
-COMPARE = re.compile(r"\b(?:compare[sd]?|contrast|how (?:do|does|is|are))\s+(?P<a>.+?)\s+(?:and|with|to|versus|vs\.?|compared (?:to|with)|differ(?:s|ent)? from|different to)\s+(?P<b>.+?)(?:\s+(?:differ|compare|different)\b(?P<tail>.*?))?\s*[?.!]*$", re.I)
-VERSUS = re.compile(r"^(?P<a>.+?)\s+(?:versus|vs\.?)\s+(?P<b>.+?)(?P<tail>[:,].*)?\s*[?.!]*$", re.I)
 
 
 @dataclass(frozen=True)
@@ -96,32 +92,6 @@ def is_small_talk(question: str) -> bool:
     """A greeting, thanks, or a question about the assistant itself: nothing in it names a subject."""
     spoken = words(question)
     return len(spoken) <= 8 and all(word in SMALL_TALK or word in ("i", "a", "the", "is", "your", "name") for word in spoken)
-
-
-def split(question: str, *, limit: int = 4) -> list[str]:
-    """The sub-questions of a comparison or of several questions in one; the question alone when it is a single one."""
-    joined = [part.strip(" ?.,;") for part in JOINED_QUESTION.split(question)]
-    if len(joined) > 1 and all(len(content(part)) >= 1 for part in joined):
-        return [f"{part[0].upper()}{part[1:]}?" for part in joined[:limit]]
-    match = BETWEEN.search(question) or COMPARE.search(question) or VERSUS.search(question)
-    if not match or not _sides(match["a"], match["b"]):
-        return [question]
-    tail = match.groupdict().get("tail") or ""
-    return [_side_question(side, tail) for side in _sides(match["a"], match["b"])]
-
-
-def _sides(left: str, right: str) -> list[str]:
-    """Both sides of a comparison; what stands only behind the second noun ("returning and exchanging an order") goes to both."""
-    left, right = left.strip(" ,"), right.strip(" ,?.")
-    if not content(left) or not content(right) or len(words(left)) > 12:
-        return []
-    rest = right.split(maxsplit=1)
-    shared = len(words(left)) == 1 and len(rest) == 2 and re.match(r"\w+ing$|\w+s$", left) and re.match(r"\w+ing$|\w+s$", rest[0])
-    return [f"{left} {rest[1]}" if shared else left, right]
-
-
-def _side_question(side: str, tail: str) -> str:
-    return f"What applies to {side}{' ' + tail.strip(' ,:?') if tail.strip(' ,:?') else ''}?"
 
 
 def choose_sentences(question: str, evidence: Sequence[Evidence], embed: Embed, weights: Mapping[str, float], *, most: int = 3) -> list[Sentence]:

@@ -1,5 +1,6 @@
 """The nouns of a run: frozen values that serialise to the JSON of docs/design.md and know nothing of how they came to be."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -99,3 +100,25 @@ class Answer:
     def json(self) -> dict[str, Any]:
         """A plain dictionary, keys in the contract's order."""
         return asdict(self)
+
+
+def read_answer(stored: Mapping[str, Any]) -> Answer:
+    """The `Answer` whose `json()` is stored."""
+    return Answer(**{
+        **stored,
+        "routes": tuple(stored["routes"]),
+        "citations": _citations(stored["citations"]),
+        "sub_questions": tuple(read_sub_question(part) for part in stored["sub_questions"]),
+        "steps": tuple(Step(**step) for step in stored["steps"]),
+        "proposals": tuple(ProposalView(**view) for view in stored["proposals"]),
+        "usage": Usage(**stored["usage"]),
+    })
+
+
+def read_sub_question(stored: Mapping[str, Any]) -> SubQuestion:
+    """The `SubQuestion` stored as plain JSON."""
+    return SubQuestion(**{**stored, "citations": _citations(stored["citations"])})
+
+
+def _citations(stored: Iterable[Mapping[str, Any]]) -> tuple[Citation, ...]:
+    return tuple(Citation(**citation) for citation in stored)

@@ -6,7 +6,7 @@ It opens the embedded PostgreSQL or the server of `settings.database_url`, and k
 import hashlib
 import importlib.resources
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -35,16 +35,7 @@ class Database:
         self.url = url
         self._server = server
         logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # it reports every lost connection; we raise once
-        self._pool = ConnectionPool(
-            lambda: self.url,
-            kwargs={"autocommit": True, "connect_timeout": 5},
-            min_size=1,
-            max_size=MOST_CONNECTIONS,
-            configure=register_vector,
-            check=ConnectionPool.check_connection,
-            reconnect_timeout=2,
-            open=True,
-        )
+        self._pool = self.pool(most=MOST_CONNECTIONS, configure=register_vector)
 
     @classmethod
     def open(cls, settings: Settings) -> "Database":
@@ -90,6 +81,30 @@ class Database:
         """A connection inside a transaction: committed at the end of the block, rolled back by any error."""
         with self.connection() as connection, connection.transaction():
             yield connection
+
+    def pool(self, *, most: int = 4, configure: Callable[[Connection], None] | None = None, options: str = "") -> ConnectionPool[Any]:
+        """A pool for a library that keeps connections of its own; the caller closes it.
+
+        `options` are libpq's, for instance a search path for tables that the library creates.
+        """
+        return ConnectionPool(
+            lambda: self.url,
+            kwargs={"autocommit": True, "connect_timeout": 5, "options": options},
+            min_size=1,
+            max_size=most,
+            configure=configure,
+            check=ConnectionPool.check_connection,
+            reconnect_timeout=2,
+            open=True,
+        )
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Raises `DatabaseDown` when a library loses its connection inside the block."""
+        try:
+            yield
+        except (psycopg.OperationalError, PoolTimeout) as error:
+            raise DatabaseDown(_one_line(error)) from error
 
     def _borrow(self) -> Connection:
         if self._server and not self._server.running():

@@ -71,6 +71,14 @@ class Tool:
         except ToolRetry:
             return None
 
+    def canonical(self, argument: str, value: Any) -> Any | None:
+        """One value in the form that the tool works with; None when it is none for this argument."""
+        model = self.signature.model
+        try:
+            return getattr(model.__pydantic_validator__.validate_assignment(model.model_construct(), argument, value), argument)
+        except ValidationError:
+            return None
+
     def validate(self, arguments: Mapping[str, Any], connection: Connection | None = None) -> dict[str, Any]:
         """All arguments, canonical and JSON-able, defaults filled in. `ToolRetry` says what is wrong and what would be right.
 
