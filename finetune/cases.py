@@ -15,6 +15,7 @@ ROUTES = ("documents", "sub-questions", "tools", "direct")
 LONGEST_SPAN = 8
 EDGES = ".,;:!?\"'()[]"
 
+DECISIONS = ("route", "tool", "arguments", "evidence", "decompose")
 # What a held-out line of each decision holds beside its id and what is expected.
 FIELDS = {
     "route": ("question",),

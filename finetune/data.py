@@ -20,7 +20,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, proce
 from transformers import PreTrainedTokenizerFast
 
 from . import dialogues, invented, passages
-from .cases import PROMPTS, Case, Exchange, exchanges, messages
+from .cases import DECISIONS, PROMPTS, Case, Exchange, exchanges, messages
 
 # Llama 3's pattern: llama.cpp knows it as `llama-bpe` and must split exactly as the tokenizer was trained.
 LLAMA3_PATTERN = (
@@ -61,8 +61,8 @@ def main(argv: list[str] | None = None) -> None:
     groups = grouped(every_case(options.data))
 
     # 2. The held-out cases first: they are written before anything is trained.
-    for decision, quotas in recipe["held"].items():
-        cases = drawn(groups, decision, quotas, rng, held=True)
+    for decision in DECISIONS:
+        cases = drawn(groups, decision, recipe["held"], rng, held=True)
         lines = [json.dumps(case.as_line(number), ensure_ascii=False) for number, case in enumerate(cases)]
         (options.out / "heldout" / f"{decision}.jsonl").write_text("\n".join(lines) + "\n")
 
@@ -100,7 +100,7 @@ def every_case(root: Path) -> Iterator[Case]:
         kept = [name for name in names if passages.is_held(name) == held]
         yield from invented.requests(count, seed=seed, held=held)
         yield from invented.comparisons(count, seed=seed, names=kept, held=held)
-        yield from invented.rules(count // 6, seed=seed, held=held)
+        yield from invented.rules(count // 4, seed=seed, names=kept, held=held)
     yield from invented.sums(3_000, seed=3)
 
 
@@ -112,16 +112,16 @@ def grouped(cases: Iterable[Case]) -> dict[tuple, list[Case]]:
     return groups
 
 
-def drawn(groups: dict, decision: str, quotas: dict[str, int], rng: random.Random, *, held: bool) -> list[Case]:
-    """At most the quota of each source, without repetition."""
-    pools = [(groups[decision, source, held], quota) for source, quota in quotas.items()]
+def drawn(groups: dict, decision: str, quotas: dict[str, dict[str, int]], rng: random.Random, *, held: bool) -> list[Case]:
+    """At most each source's quota for the decision, without repetition."""
+    pools = [(groups[decision, source, held], quota[decision]) for source, quota in quotas.items() if decision in quota]
     return [case for pool, quota in pools for case in rng.sample(pool, min(quota, len(pool)))]
 
 
 def stage_exchanges(groups: dict, quotas: dict, prompts: dict, rng: random.Random) -> Iterator[Exchange]:
     """For evidence the right sentence and two others stand for the case, the nearest wrong ones being hard enough."""
-    for decision, sources in quotas.items():
-        for case in drawn(groups, decision, sources, rng, held=False):
+    for decision in DECISIONS:
+        for case in drawn(groups, decision, quotas, rng, held=False):
             asked = list(exchanges(case, prompts))
             if decision == "evidence" and len(asked) > 1:
                 asked = [asked.pop(case.expected), *rng.sample(asked, min(2, len(asked)))]

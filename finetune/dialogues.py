@@ -116,17 +116,15 @@ def intents(root: Path) -> Iterator[Case]:
 
 def customer_service(root: Path) -> Iterator[Case]:
     """MultiDoGO turns with marked words, and its greetings and thanks."""
-    raw = zstandard.ZstdDecompressor().stream_reader((root / "train" / "multidogo.tar.zst").read_bytes()).read()
-    archive, known = tarfile.open(fileobj=BytesIO(raw)), {}
-    for member in filter(lambda member: member.name.endswith("train.tsv"), archive.getmembers()):
-        domain = member.name.split("/")[1]
-        for number, line in enumerate(archive.extractfile(member).read().decode().split("\n")[1:]):
+    known: dict[str, set[str]] = {}
+    for domain, table in _tables(root / "train" / "multidogo.tar.zst"):
+        for number, line in enumerate(table.split("\n")[1:]):
             if line.count("\t") < 5:  # the second half of an utterance with a line break in it
                 continue
             *_, text, labels, intent = line.split("\t")
-            rng = random.Random(number)
             if intent in ("openinggreeting", "closinggreeting", "thankyou"):
                 yield Case("route", "multidogo", text, "direct")
+            rng = random.Random(f"{domain}{number}")
             yield from _slots("multidogo", text, f"{domain} service", _labelled(text, labels), known, rng)
 
 
@@ -135,6 +133,14 @@ def arithmetic_stories(root: Path) -> Iterator[Case]:
     for row in rows(root, "gsm8k_train"):
         if len(row["question"]) < 160:
             yield Case("route", "gsm8k", row["question"], "tools")
+
+
+def _tables(path: Path) -> Iterator[tuple[str, str]]:
+    """Domain and content of each training table of the archive."""
+    with zstandard.open(path, "rb") as stream, tarfile.open(fileobj=BytesIO(stream.read())) as archive:
+        for member in archive.getmembers():
+            if member.name.endswith("train.tsv"):
+                yield member.name.split("/")[1], archive.extractfile(member).read().decode()
 
 
 def _services(root: Path, part: str) -> tuple[dict, dict]:
@@ -146,7 +152,11 @@ def _services(root: Path, part: str) -> tuple[dict, dict]:
 
 
 def _renamed(own: dict, shown: dict) -> dict:
-    intents = {a["name"]: b | {"slots": [*a["required_slots"], *a["optional_slots"]]} for a, b in zip(own["intents"], shown["intents"], strict=True)}
+    """Intents and slots as shown, by their own names; an intent's `slots` are own names too."""
+    intents = {
+        a["name"]: b | {"slots": [*a["required_slots"], *a["optional_slots"]]}
+        for a, b in zip(own["intents"], shown["intents"], strict=True)
+    }
     return {"intents": intents, "slots": {a["name"]: b for a, b in zip(own["slots"], shown["slots"], strict=True)}}
 
 
@@ -167,7 +177,8 @@ def _schema_guided_turn(turn: dict, services: dict, rng: random.Random) -> Itera
 def _intent_choice(question: str, service: str, intent: dict, services: dict, rng: random.Random) -> Case:
     """Two to five other tools, those of the same service first; in one of ten cases the right one is missing."""
     same = [other for other in services[service]["intents"].values() if other is not intent]
-    foreign = [other for name, each in services.items() if name.split("_")[0] != service.split("_")[0] for other in each["intents"].values()]
+    domain = service.split("_")[0]
+    foreign = [one for name, each in services.items() if name.split("_")[0] != domain for one in each["intents"].values()]
     others = same + rng.sample(foreign, max(0, rng.randint(2, 5) - len(same)))
     missing = rng.random() < 0.1
     listed = rng.sample(foreign, len(others)) if missing else [intent, *others]

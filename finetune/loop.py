@@ -45,9 +45,9 @@ def train(model: torch.nn.Module, batch: Batch, schedule: Schedule, out: Path) -
     """
     out.mkdir(parents=True, exist_ok=True)
     optimizer = _optimizer(model, schedule)
-    step = _resume(model, optimizer, out)
+    first = _resume(model, optimizer, out)
     with (out / "log.jsonl").open("a") as log:
-        for step in range(step, schedule.steps):
+        for step in range(first, schedule.steps):
             started = time.monotonic()
             entry = {"step": step, **_update(model, optimizer, batch(step), step, schedule)}
             log.write(json.dumps(entry | {"seconds": round(time.monotonic() - started, 3)}) + "\n")

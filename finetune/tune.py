@@ -10,6 +10,7 @@ import argparse
 import json
 import shutil
 import tomllib
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -56,8 +57,9 @@ def main(argv: list[str] | None = None) -> None:
 
 def masked(conversations: list[list[dict]], tokenizer: PreTrainedTokenizerFast) -> list[tuple[list[int], list[int]]]:
     """Ids and labels of each conversation; only the last message and the token that ends it are labelled."""
-    whole = [tokenizer.apply_chat_template(messages, tokenize=False) for messages in conversations]
-    asked = [tokenizer.apply_chat_template(messages[:-1], tokenize=False, add_generation_prompt=True) for messages in conversations]
+    chat = partial(tokenizer.apply_chat_template, tokenize=False)
+    whole = [chat(messages) for messages in conversations]
+    asked = [chat(messages[:-1], add_generation_prompt=True) for messages in conversations]
     ids = [tokenizer(texts, add_special_tokens=False)["input_ids"] for texts in (whole, asked)]
     return [(full, [IGNORED] * len(prompt) + full[len(prompt) :]) for full, prompt in zip(*ids, strict=True)]
 
