@@ -1,5 +1,6 @@
 """The commands about models: list, fetch and serve them; measure what one is worth."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,12 +38,13 @@ def list_models(door: Door) -> None:
 @click.pass_obj
 def pull(door: Door, name: str) -> None:
     """Fetch a named Llama, where its hub can be reached."""
-    from rich.text import Text
-
     from ..agent import serve
+    from . import show
+    from .progress import bar
 
-    path = serve.pull(name, door.settings)
-    door.say({"name": name, "path": path}, Text(f"{name} is at {path}; use it with ASKFIRST_MODEL={name}"))
+    with bar(door.margin, f"Fetching {name}") as progress:
+        path = serve.pull(name, door.settings, progress=progress)
+    door.say({"name": name, "path": path}, show.text(f"{name} is at {path}; ASKFIRST_MODEL={name} uses it."))
 
 
 @model.command("serve")
@@ -50,8 +52,13 @@ def pull(door: Door, name: str) -> None:
 def serve_model(door: Door) -> None:
     """Serve the model on 127.0.0.1 until Ctrl-C, for other programs."""
     from ..agent import serve
+    from . import show
 
-    serve.serve(door.settings)
+    with serve.serve(door.settings) as served:
+        facts = {"url": served.url, "key": served.key}
+        door.say(facts, show.facts(facts))
+        sys.stdout.flush()
+        served.wait()
 
 
 @click.command("eval")

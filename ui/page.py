@@ -12,7 +12,7 @@ from uuid import uuid4
 import streamlit as st
 
 from ..agent.state import Answer, Citation, Step, SubQuestion
-from ..errors import AskfirstError, DocumentMissing
+from ..errors import AskfirstError, UsageError
 from . import show
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def draw_citation(assistant: "Assistant", citation: Citation, number: int, *, co
     """A source that opens on its quote, highlighted where it stands in the document."""
     try:
         text = assistant.document(citation.document, collection=collection).text
-    except DocumentMissing:
+    except UsageError:
         text = citation.quote
     start = citation.start if text[citation.start : citation.end] == citation.quote else 0
     heading = show.heading_above(text, start)

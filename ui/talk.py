@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from ..agent.state import Answer, Citation, ProposalView, Step
-from ..errors import AskfirstError, DocumentMissing
+from ..errors import AskfirstError, UsageError
 from . import show
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def heading(citation: Citation, assistant: "Assistant", *, collection: str | Non
     """The heading above a citation in its document; empty when the document has been removed since."""
     try:
         return show.heading_above(assistant.document(citation.document, collection=collection).text, citation.start)
-    except DocumentMissing:
+    except UsageError:
         return ""
 
 
