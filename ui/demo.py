@@ -59,7 +59,7 @@ def prepare(stage: Stage) -> None:
     """Install the shop's tables, and read its policy and the manuals; a second time this costs nothing."""
     from ..examples.shop.install import DOCUMENTS, install
 
-    stage.tell("Setting up a shop with its customers and orders, and reading its policy and some 300 pages of manuals.")
+    stage.tell("Setting up a shop with its customers and orders, and reading its policy and some 250 pages of manuals.")
     with stage.assistant.database.transaction() as connection:
         install(connection)
     for collection, folder in (("shop", DOCUMENTS), ("manuals", DOCUMENTS.parents[1] / "manuals")):
