@@ -18,7 +18,7 @@ M = TypeVar("M", Choices, Reads)
 
 @dataclass(frozen=True)
 class Signature:
-    """A function's parameters: what a caller fills in (`model`, `choices`, `reads`), and the name of the one that takes a connection."""
+    """A function's parameters: what a caller fills in (`model`, `choices`, `reads`), and which one takes a connection."""
 
     model: type[BaseModel]
     choices: Mapping[str, Choices]

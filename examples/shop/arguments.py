@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, Field
 
 from askfirst.retrieval.database import Connection
 from askfirst.tools.registry import Choices, Reads
@@ -77,12 +77,12 @@ def _methods(connection: Connection, arguments: Mapping[str, Any]) -> list[Metho
     return load_methods(connection, load_order(connection, arguments["order_id"]).customer_id)
 
 
-def _order_id(value: Any) -> Any:
-    return f"#{value.strip().lstrip('#').upper()}" if isinstance(value, str) else value
+def _order_id(value: str) -> str:
+    return f"#{value.lstrip('#').upper()}"
 
 
-def _lower(value: Any) -> Any:
-    return value.strip().casefold() if isinstance(value, str) else value
+def _lower(value: str) -> str:
+    return value.casefold()
 
 
 def _state(value: str) -> str:
@@ -92,12 +92,11 @@ def _state(value: str) -> str:
     return code
 
 
-OrderId = Annotated[str, BeforeValidator(_order_id), Field(pattern=r"^#?W[0-9]{7}$",
-                                                           description="order number, such as #W1234567")]
-CustomerId = Annotated[str, BeforeValidator(_lower), Field(pattern=r"^[a-z]+_[a-z]+_[0-9]{4}$",
-                                                           description="customer number, such as noah_brown_6181")]
-Email = Annotated[str, BeforeValidator(_lower), Field(pattern=r"^[^@ ]+@[^@ ]+\.[^@ ]+$",
-                                                      description="email address, such as noah@example.com")]
+OrderId = Annotated[str, Field(pattern=r"^#?[Ww][0-9]{7}$", description="order number, such as #W1234567"), AfterValidator(_order_id)]
+CustomerId = Annotated[str, Field(pattern=r"^[A-Za-z]+_[A-Za-z]+_[0-9]{4}$", description="customer number, such as noah_brown_6181"),
+                       AfterValidator(_lower)]
+Email = Annotated[str, Field(pattern=r"^[^@ ]+@[^@ ]+\.[^@ ]+$", description="email address, such as noah@example.com"),
+                  AfterValidator(_lower)]
 Name = Annotated[str, Field(min_length=3, max_length=100, description="first and last name")]
 Product = Annotated[str, Choices(product_names), Field(description="name of a product, such as Water Bottle")]
 Wanted = Annotated[str, Field(max_length=300, description="wanted options, such as black, leather")]

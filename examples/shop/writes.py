@@ -94,7 +94,8 @@ def change_order_items(order_id: OrderId, item: OrderItem, options: ItemOptions,
     connection.execute("UPDATE shop.order_items SET item_id = %s, price = %s WHERE order_id = %s AND number = %s",
                        [new.item_id, new.price, order_id, line.number])
     _settle(connection, order_id, new.price - line.price, method)
-    summary = f"Change {line.name} of order {order_id} to {new.described}{unasked}; {_difference(new.price - line.price, method)}."
+    paid = _difference(new.price - line.price, method)
+    summary = f"Change {line.name} of order {order_id} to {new.described}{unasked}; {paid}."
     return Change(summary, before, _seen(connection, order_id, {method}))
 
 
