@@ -37,7 +37,7 @@ PRESETS = (
 class _Stay(urllib.request.HTTPRedirectHandler):
     """Redirects are answers here: the hub tells the file's digest before it sends the caller elsewhere."""
 
-    def redirect_request(self, *_: object) -> None:
+    def redirect_request(self, req, fp, code, msg, headers, newurl) -> None:
         return None
 
 

@@ -12,6 +12,7 @@ import os
 import sys
 import time
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
 
@@ -56,17 +57,16 @@ def main() -> None:
 
 def listening(job: Job) -> Any:
     """The server, answering. Raises what llama.cpp raises when the model does not load or the port is taken."""
-    import xllamacpp
-
-    told = xllamacpp.CommonParams()
+    llama: Any = import_module("xllamacpp")  # compiled, without types
+    told = llama.CommonParams()
     told.model.path, told.model_alias, told.n_gpu_layers = job.model, {"local"}, 0
     told.hostnames, told.port, told.api_keys = ["127.0.0.1"], job.port, [job.key]
     told.cors_origins, told.cors_credentials = "http://127.0.0.1", False  # the default lets every page of the web read replies
     told.ui, told.endpoint_props, told.verbosity = False, True, 2
     told.n_parallel, told.n_ctx = SLOTS, SLOTS * job.context
     told.cpuparams.n_threads = told.cpuparams_batch.n_threads = job.threads
-    told.lora_adapters = [_lora(xllamacpp, path) for path in job.adapters]
-    return xllamacpp.Server(told)
+    told.lora_adapters = [_lora(llama, path) for path in job.adapters]
+    return llama.Server(told)
 
 
 def watch(job: Job, me: State) -> None:
@@ -107,9 +107,9 @@ def write_state(path: Path, state: State) -> None:
     os.replace(partial, path)
 
 
-def _lora(xllamacpp: Any, path: str) -> Any:
+def _lora(llama: Any, path: str) -> Any:
     """An adapter that is loaded but asks for nothing by default: each request says its scale."""
-    adapter = xllamacpp.CommonAdapterLoraInfo()
+    adapter = llama.CommonAdapterLoraInfo()
     adapter.path, adapter.scale = path, 0.0
     return adapter
 

@@ -179,8 +179,8 @@ def check_memory(files: Files) -> None:
 def started(place: Place, job: Job) -> State:
     """The state that the new process writes once it answers; its last words as an error when it ends before."""
     with place.log.open("w") as log:
-        process = subprocess.Popen([sys.executable, "-m", f"{__package__}.llamacpp"], stdin=subprocess.PIPE, stdout=log, stderr=log,
-                                   start_new_session=True, text=True)
+        process = subprocess.Popen([sys.executable, "-m", f"{__package__}.llamacpp"], stdin=subprocess.PIPE, stdout=log,
+                                   stderr=log, start_new_session=True, text=True)
     # The thread collects the process's exit, whenever that comes: no zombie, and no warning about it.
     threading.Thread(target=process.wait, daemon=True).start()
     with contextlib.suppress(BrokenPipeError), process.stdin:  # type: ignore[union-attr]  # it is a pipe
