@@ -171,7 +171,7 @@ def step_row(step: Step) -> dict[str, Any]:
 
 def draw_card(assistant: "Assistant", proposal: Any, *, place: str) -> None:
     """A proposal: what would change, and the two buttons while it waits, else who decided it."""
-    st.markdown(f"**{harmless(show.call(proposal.tool, proposal.arguments))}**")
+    st.code(show.call(proposal.tool, proposal.arguments), language=None, wrap_lines=True)
     st.html(change(proposal.preview))
     if proposal.state != "waiting":
         st.caption(harmless(show.decision(proposal)))

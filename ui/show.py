@@ -152,11 +152,11 @@ def evidence(values: Sequence["Evidence"]) -> RenderableType:
     """Search results, best first, with their scores."""
     if not values:
         return Text("Nothing found.")
-    table = _table("score", "document", "text")
+    grid = Table.grid(padding=(0, 2))
     for value in values:
-        place = text(value.document, "bold") + text(f"\n{value.heading}" if value.heading else "", "not bold")
-        table.add_row(f"{value.score:.2f}", place, text(_short(value.text)))
-    return table
+        place = text(value.document, "bold") + text(f", {value.heading}" if value.heading else "", "not bold")
+        grid.add_row(Text(f"{value.score:.2f}", "cyan"), Group(place, text(_short(value.text)), Text("")))
+    return grid
 
 
 def ingest_report(report: "IngestReport") -> RenderableType:
@@ -178,10 +178,10 @@ def findings(values: Sequence["Finding"]) -> RenderableType:
 
 def tools(values: Iterable["Tool"]) -> RenderableType:
     """The tools: what each does, its parameters, and whether it writes (then it asks first)."""
-    table = _table("tool", "parameters", "does", "writes")
+    table = _table("tool", "writes", "does", "parameters")
     for value in values:
         parameters, does = ", ".join(value.parameters.get("properties", {})), value.description.splitlines()[0]
-        table.add_row(text(value.name), text(parameters), text(does), "asks first" if value.writes else "")
+        table.add_row(text(value.name), "asks first" if value.writes else "", text(does), text(parameters))
     return table
 
 
