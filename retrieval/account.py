@@ -41,6 +41,7 @@ class Account:
         )
 
     def can_enter(self, folder: Path) -> bool:
+        """Whether this user may pass every folder above and the folder itself."""
         return self.run("test", "-x", folder, cwd=Path("/")).returncode == 0
 
 

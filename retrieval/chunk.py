@@ -60,7 +60,7 @@ def sentences(text: str, start: int = 0) -> list[Span]:
 FENCE = re.compile(r"\s{0,3}(```+|~~~+)")
 HEADING = re.compile(r"\s{0,3}(#{1,6})\s+(\S.*)")
 UNDERLINE = re.compile(r"\s{0,3}(=+|-{2,})\s*$")
-ITEM = re.compile(r"\s*(?:[-*+•‣◦–]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)])\s+(?=\S)")  # noqa: RUF001 (a dash that lists use)
+ITEM = re.compile(r"\s*(?:[-*+•‣◦–]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)])\s+(?=\S)")
 ROW = re.compile(r"\s*\|.*")
 
 
@@ -194,7 +194,7 @@ def _units(text: str, block: Block) -> Iterator[Span]:
     yield from _sentences(text, mark.end() if mark else block.start, block.end)
 
 
-STOP = re.compile(r"(?:[.!?…]+[\"'”’)\]*_`]*(?=\s)|[。！？]+[」』”]*)")  # noqa: RUF001 (CJK full stops)
+STOP = re.compile(r"(?:[.!?…]+[\"'”’)\]*_`]*(?=\s)|[。！？]+[」』”]*)")
 ABBREVIATION = re.compile(
     r"(?:\b(?:e\.g|i\.e|cf|vs|viz|approx|ca|resp|incl|excl|esp|al|Mr|Mrs|Ms|Dr|Prof|Sr|Jr|St|Mt|Gen|Col|Capt|Lt|Rev|Hon|Sen|Rep"
     r"|Gov|Fig|Figs|Eq|Eqs|Sec|Ch|Vol|Ed|Eds|Inc|Ltd|Co|Corp|Dept|Univ|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept|Sep|Oct|Nov|Dec)"
@@ -222,7 +222,7 @@ def _next_character(text: str, start: int, end: int) -> str:
 
 def _ends_sentence(before: str, following: str) -> bool:
     """Whether a full stop ends the sentence, judged by the word before it and the character after it."""
-    if before[-1] in "。！？」』":  # noqa: RUF001
+    if before[-1] in "。！？」』":
         return True
     if not following or following.islower():
         return not following

@@ -55,8 +55,10 @@ class ProposedQuestions(BaseQuestionGenerator):
 
     def generate(self, tools: Sequence[ToolMetadata], query: QueryBundle) -> list[SubQuestion]:
         """Parts without repetition, blank ones left out."""
-        proposed = (" ".join(part.split()) for part in self._propose(query.query_str))
-        parts = list({part.casefold(): part for part in proposed if part}.values())[: self._limit]
+        first: dict[str, str] = {}
+        for part in (" ".join(part.split()) for part in self._propose(query.query_str)):
+            first.setdefault(part.casefold(), part)
+        parts = [part for part in first.values() if part][: self._limit]
         return [SubQuestion(sub_question=part, tool_name=tools[0].get_name()) for part in parts or [query.query_str]]
 
     async def agenerate(self, tools: Sequence[ToolMetadata], query: QueryBundle) -> list[SubQuestion]:
@@ -65,7 +67,7 @@ class ProposedQuestions(BaseQuestionGenerator):
     def _get_prompts(self) -> dict:
         return {}
 
-    def _update_prompts(self, prompts: dict) -> None:
+    def _update_prompts(self, prompts_dict: dict) -> None:
         """There is no prompt here: `propose` has its own."""
 
 

@@ -74,7 +74,7 @@ class Embedder:
         vectors = np.empty((len(texts), WIDTH), np.float32)
         # One at a time: a batch of two lengths would need padding and a mask, and was measured to be no faster.
         for row, encoded in enumerate(self._tokenizer.encode_batch(list(texts))):
-            (vectors[row],) = self._session.run(["embedding"], {"input_ids": _within_limit(encoded.ids)})[0]
+            vectors[row] = np.asarray(self._session.run(["embedding"], {"input_ids": _within_limit(encoded.ids)})[0])
         return vectors
 
     def count_tokens(self, text: str) -> int:
@@ -82,6 +82,7 @@ class Embedder:
         return len(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
     def close(self) -> None:
+        """Free the model's memory; embedding is refused from then on."""
         self._session = None
 
 

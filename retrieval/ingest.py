@@ -18,6 +18,10 @@ from .documents import Chunk, IngestReport, Skipped
 from .embed import Embedder
 from .readers import FORMS, FileText, Unreadable, bytes_of, read
 
+COPY_CHUNKS = """
+COPY askfirst.chunks (collection, document, "start", "end", heading, text, embedding) FROM STDIN (FORMAT BINARY)
+"""
+
 Progress = Callable[[int, int, str], None]
 
 
@@ -64,6 +68,7 @@ class Tally:
     chunks: int = 0
 
     def report(self) -> IngestReport:
+        """What it came to."""
         names = (tuple(group) for group in (self.added, self.changed, self.unchanged, self.removed))
         return IngestReport(*names, skipped=tuple(self.skipped), chunks=self.chunks)
 
@@ -108,9 +113,8 @@ def _collection_id(database: Database, name: str, embedder: Embedder) -> int:
             """,
             [name, embedder.fingerprint, embedder.dimension],
         )
-        id, stored = connection.execute(
-            "SELECT id, embedder FROM askfirst.collections WHERE name = %s", [name]
-        ).fetchone() or (0, "")
+        rows = connection.execute("SELECT id, embedder FROM askfirst.collections WHERE name = %s", [name])
+        ((id, stored),) = rows.fetchall()
     if stored != embedder.fingerprint:
         raise EmbedderMismatch(name, stored=stored, present=embedder.fingerprint)
     return id
@@ -172,8 +176,7 @@ def _store(
         if row is None:
             return False
         connection.execute("DELETE FROM askfirst.chunks WHERE document = %s", [row[0]])
-        columns = """COPY askfirst.chunks (collection, document, "start", "end", heading, text, embedding) FROM STDIN (FORMAT BINARY)"""
-        with connection.cursor() as cursor, cursor.copy(columns) as copy:
+        with connection.cursor() as cursor, cursor.copy(COPY_CHUNKS) as copy:
             copy.set_types(["int8", "int8", "int4", "int4", "text", "text", "halfvec"])
             for chunk, vector in zip(cut, vectors, strict=True):
                 copy.write_row((collection, row[0], chunk.start, chunk.end, chunk.heading, chunk.text, vector))

@@ -82,7 +82,8 @@ def _plain(path: Path, content: bytes) -> str:
         if b"\x00" in content:
             raise Unreadable(path, "The file is binary, not text.") from None
         line = content.count(b"\n", 0, error.start) + 1
-        raise Unreadable(path, f"The text is not UTF-8: byte {error.start:,} in line {line:,}. Convert it, for example with iconv.") from None
+        reason = f"The text is not UTF-8: byte {error.start:,}, in line {line:,}, is wrong. Convert it, for example with iconv."
+        raise Unreadable(path, reason) from None
 
 
 def _markdown(path: Path, content: bytes) -> str:
@@ -102,7 +103,7 @@ def _html(path: Path, content: bytes) -> str:
     text = trafilatura.extract(content, output_format="markdown", include_tables=True, include_comments=False, favor_recall=True)
     if not text:
         raise Unreadable(path, "The page holds no readable text.")
-    title = getattr(trafilatura.extract_metadata(content), "title", None)
+    title = getattr(trafilatura.extract_metadata(trafilatura.load_html(content)), "title", None)
     return f"# {title}\n\n{text}" if title and not text.startswith("# ") else text
 
 

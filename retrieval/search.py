@@ -3,7 +3,7 @@
 It reads what ingest.py wrote, and knows nothing of what is done with the evidence.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from pgvector import HalfVector
@@ -18,13 +18,24 @@ EXACT_BELOW = 20_000  # chunks; a smaller collection is searched whole
 MOST_HITS = 4_000  # a word in more chunks than this finds no candidates, it only weighs among them
 MOST_WORDS = 64  # of one question
 
+# The walk through the HNSW index goes on past rows of other collections until it has enough of this one.
+WALK = (
+    "SET LOCAL hnsw.iterative_scan = relaxed_order",
+    "SET LOCAL hnsw.ef_search = 100",
+    "SET LOCAL hnsw.max_scan_tuples = 1000000",
+    "SET LOCAL hnsw.scan_mem_multiplier = 4",
+)
+
 # Why one statement: each side's candidates are scored by both, so that a chunk found by words alone still has its cosine.
 #
 # meaning   the cosine stretched from what unrelated texts have (0.05) to what a paraphrase has (0.85)
 # words     the share of the question's words, weighted by idf, that stand in the chunk; a word of the question that the
 #           whole collection lacks counts as missed, so a question about something else scores low
-# score     their mean. Both have fixed ends, so scores of two questions can be compared; min-max fusion, which ranks
-#           the same way, cannot say that nothing was found.
+# score     their mean. Both have fixed ends, so scores of two questions can be compared, which neither the ranks of
+#           RRF nor scores stretched between each question's own best and worst allow.
+#
+# Measured on 600 questions of SQuAD over 3,139 paragraphs, MRR@10: meaning alone .719, words alone .831, their mean .895
+# (.892 and .879 at 30 and 70 % meaning); counting repetitions of a word made it .887.
 #
 # Adding 0 to the distance hides it from the HNSW index, whose walk ends before a rare collection's rows are found.
 SEARCH = """
@@ -91,23 +102,25 @@ def search(database: Database, embedder: Embedder, question: str, *, collection:
         sized = _sized(connection, collection)
         if sized.collection.embedder != embedder.fingerprint:
             raise EmbedderMismatch(collection, stored=sized.collection.embedder, present=embedder.fingerprint)
-        asked = {"question": question.replace("\x00", ""), "vector": vector, "collection": sized.collection.id, "chunks": sized.chunks}
-        return _ranked(connection, asked, limit=limit, chunks=sized.chunks)
+        return _ranked(connection, sized, question.replace("\x00", ""), vector, limit)
 
 
-def _ranked(connection: Connection, asked: dict[str, object], *, limit: int, chunks: int) -> list[Evidence]:
+def _ranked(connection: Connection, sized: "Sized", question: str, vector: HalfVector, limit: int) -> list[Evidence]:
     """By the index where the collection is large, but whole when that found too few."""
-    asked |= {"limit": limit, "candidates": max(CANDIDATES, limit), "most_words": MOST_WORDS, "most_hits": MOST_HITS}
-    if chunks >= EXACT_BELOW:
-        connection.execute("SET LOCAL hnsw.iterative_scan = relaxed_order")
-        connection.execute("SET LOCAL hnsw.ef_search = 100")
+    asked = {
+        "question": question, "vector": vector, "collection": sized.collection.id, "chunks": sized.chunks, "limit": limit,
+        "candidates": max(CANDIDATES, limit), "most_words": MOST_WORDS, "most_hits": MOST_HITS,
+    }  # fmt: skip
+    if sized.chunks >= EXACT_BELOW:
+        for setting in WALK:
+            connection.execute(setting)
         found = _run(connection, asked | {"exact": False})
         if len(found) >= limit:
             return found
     return _run(connection, asked | {"exact": True})
 
 
-def _run(connection: Connection, asked: dict[str, object]) -> list[Evidence]:
+def _run(connection: Connection, asked: Mapping[str, object]) -> list[Evidence]:
     # Never prepared: a plan made for one collection's size is wrong for another's.
     return [Evidence(*row) for row in connection.execute(SEARCH, asked, prepare=False)]
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from askfirst.retrieval.database import Database
 from askfirst.retrieval.embed import Embedder
 from askfirst.settings import Settings
