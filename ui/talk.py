@@ -4,7 +4,7 @@ It knows the keyboard and the screen; what is asked and decided goes through the
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from rich.console import Console, RenderableType
@@ -20,16 +20,19 @@ if TYPE_CHECKING:
     from .door import Door
 
 
-def follow(pieces: Iterator[Any], console: Console) -> Answer:
+def follow(pieces: Iterator[Step | str | Answer], console: Console) -> Answer:
     """The answer that ends the stream; until it comes, its steps and words are shown and then wiped."""
     words = ""
     with Live(Text("Thinking", "dim"), console=console, transient=True, refresh_per_second=8) as live:
         for piece in pieces:
             if isinstance(piece, Answer):
                 return piece
-            words += piece if isinstance(piece, str) else ""
-            live.update(show.text(words) if words else show.text(doing(piece), "dim"))
-    raise AssertionError("the stream ended without an answer")
+            if isinstance(piece, Step):
+                live.update(show.text(doing(piece), "dim"))
+            else:
+                words += piece
+                live.update(show.text(words))
+    raise AssertionError("a stream ends with its answer")
 
 
 def doing(step: Step) -> str:
