@@ -38,7 +38,7 @@ class Settings(BaseModel):
     decide: dict[Decision, Decider] = Field(default_factory=dict, description="Overrides of who decides what.")
     sql_url: str | None = Field(None, description="Database that the read-only SQL tool queries; none, no tool.")
     sql_tables: tuple[str, ...] = Field((), description="Tables (schema.name) that the SQL tool may read.")
-    refuse_below: float = Field(0.42, ge=0, le=1, description="Evidence scored lower leads to a refusal.")
+    refuse_below: float = Field(0.45, ge=0, le=1, description="Evidence that supports an answer less than this leads to a refusal.")
     max_steps: int = Field(8, ge=1, description="Turns of one run's loop.")
     max_tool_calls: int = Field(12, ge=1, description="Tool calls in one run, those of sub-questions included.")
     max_tokens: int = Field(20_000, ge=1, description="Prompt and completion tokens in one run.")

@@ -24,6 +24,7 @@ from .means import Means
 from .model import LanguageModel
 from .state import Answer, Route, Step, read_answer
 
+ALWAYS = ("askfirst.tools.arithmetic", "askfirst.tools.clock")  # tools that need no data of anybody
 Progress = Callable[[int, int, str], None]
 
 
@@ -54,7 +55,7 @@ class Assistant:
             settings = Settings.load(**given)
         elif given:
             settings = Settings(**(settings.model_dump() | given))
-        registry = Registry.load(settings.tools)
+        registry = Registry.load([*ALWAYS, *settings.tools])
         return cls(settings, Database.open(settings), registry, None if isinstance(model, str) else model)
 
     def __enter__(self) -> "Assistant":

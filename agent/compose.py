@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..retrieval.documents import Evidence
-from . import signals, wording
+from . import wording
 from .means import Means, State
 from .proof import proved
 from .prompts import word_answer
@@ -34,9 +34,8 @@ def waiting(state: State, usage: Usage) -> Answer:
 def from_documents(question: str, evidence: Sequence[Evidence], collection: str, means: Means) -> Found:
     """The sentences that answer, each with its citation; a refusal when the evidence supports none."""
     weights = means.weights(question, collection) if evidence else {}
-    chosen = means.decisions.sentences(question, evidence, weights)
-    sure = signals.support(question, chosen, evidence, weights)
-    if sure < means.settings.refuse_below:
+    chosen, sure = means.decisions.sentences(question, evidence, weights, floor=means.settings.refuse_below)
+    if not chosen:
         return wording.refused(sure, searched=f"the collection '{collection}'"), "refused", ()
     text, citations = wording.quoted(chosen)
     return text, "answered", citations

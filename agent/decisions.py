@@ -136,14 +136,25 @@ class Decisions:
             return list(decompose(question, propose=lambda asked: self.model().lines("decompose", limit=4, question=asked).value))
         return list(decompose(question, propose=split))
 
-    def sentences(self, question: str, evidence: Sequence[Evidence], weights: Mapping[str, float]) -> list[Sentence]:
-        """The sentences that answer, best first; the Llama, where it decides, ranks what the signal shortlists."""
-        chosen = signals.choose_sentences(question, evidence, self.embed, weights)
-        if self.who["evidence"] != "llama" or not chosen:
-            return chosen
-        ranked = signals.rank_sentences(question, evidence, self.embed, weights)[:5]
-        sure = {s: self.model().yes("evidence", question=question, sentence=s.text) for s in ranked}
-        return sorted(ranked, key=lambda s: -sure[s])[: len(chosen)]
+    def sentences(self, question: str, evidence: Sequence[Evidence], weights: Mapping[str, float], *, floor: float) -> tuple[list[Sentence], float]:
+        """The sentences that answer, best first, and how sure it is that they do; none below `floor`.
+
+        The Llama, where it decides, chooses among the five that the signal ranks highest.
+        """
+        ranked = signals.rank_sentences(question, evidence, self.embed, weights)
+        sure = signals.support(ranked)
+        if self.who["refusal"] == "llama" and ranked:
+            sure = max(self._yes(question, sentence) for sentence in ranked[:5])
+        if sure < floor:
+            return [], sure
+        chosen = signals.choose_sentences(ranked, question)
+        if self.who["evidence"] == "llama":
+            answers = {sentence: self._yes(question, sentence) for sentence in ranked[:5]}
+            chosen = sorted(ranked[:5], key=lambda sentence: -answers[sentence])[: len(chosen)]
+        return chosen, sure
+
+    def _yes(self, question: str, sentence: Sentence) -> float:
+        return self.model().yes("evidence", question=question, sentence=sentence.text)
 
     def _choose(self, decision: Decision, options: Sequence[str], **fields: str) -> Any | None:
         """The Llama's choice, or None where even its second reply was none of the options: then the signal's stands."""

@@ -40,9 +40,7 @@ def open_model(settings: Settings) -> Model:
     """The model that the settings name, with its adapter's prompts and card. A local server starts at the first question."""
     if is_url(settings.model):
         return at_url(settings)
-    model = find(settings)
-    adapter = model.adapter(settings.adapter)
-    served = serve(settings)
+    adapter, served = find(settings).adapter(settings.adapter), serve(settings)
     return Model(served.endpoint, adapter=adapter.name if adapter else None, card=card_of(settings), prompts=prompts_of(adapter),
                  release=served.close)
 
@@ -89,7 +87,11 @@ class Served:
             if self._use is None:
                 self._use = self._place.users.open("a")
                 fcntl.flock(self._use, fcntl.LOCK_SH)
-            state = running(self._place, self._settings.threads, idle=self._idle)
+            try:
+                state = running(self._place, self._settings.threads, idle=self._idle)
+            except ModelServerFailed:
+                self.close()
+                raise
         return Endpoint(state.url, state.key, "local", tuple(float(folder == self._adapter) for folder in self._model.adapters))
 
     def close(self) -> None:
@@ -159,13 +161,13 @@ def running(place: Place, threads: int, *, idle: float) -> State:
 def answers(state: State) -> bool:
     """Whether the server answers with its key; one whose process is alive is given `PATIENCE` for it."""
     deadline = time.monotonic() + PATIENCE
-    while True:
+    while time.monotonic() < deadline:
         with contextlib.suppress(ModelDown):
-            offered(state.url, state.key, timeout=2)
-            return True
-        if process_of(state) is None or time.monotonic() > deadline:
-            return False
+            return bool(offered(state.url, state.key, timeout=2))
+        if process_of(state) is None:
+            break
         time.sleep(0.1)
+    return False
 
 
 def check_memory(files: Files) -> None:

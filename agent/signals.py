@@ -22,7 +22,8 @@ SMALL_TALK = frozenset("hi hello hey greetings thanks thank you bye goodbye chee
                        "who are what can do help how nice ok okay great please".split())
 ASKS = re.compile(r"^(?:so |and |but |please |hi,? |hello,? |hey,? )*(what|when|where|which|who|whose|why|how|is|are|was|were|do|does|did|"
                   r"can|could|may|will|would|should|am|if)\b", re.I)
-REQUESTS = re.compile(r"\b(please|i(?:'d| would) like|i want|i need|i wish|go ahead|can you|could you|would you|kindly)\b", re.I)
+TOLD = r"(?!,?\s+(?:please\s+)?(?:to\s+)?(?:tell|show|check|find|look|explain|say|list|give me|know|see|confirm|count|compute|calculate|hear)\b)"
+REQUESTS = re.compile(rf"\b(?:please|i(?:'d| would) like|i want|i need|i wish|go ahead(?: and)?|can you|could you|would you|kindly){TOLD}", re.I)
 RULES = re.compile(r"\b(can i|could i|may i|am i|is it possible|how do i|how can i|what happens|policy|allowed|what if|do you|are there|must i)\b", re.I)
 
 
@@ -38,7 +39,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Sentence:
-    """A sentence of the evidence with its place in the document and its score for the question (0..1)."""
+    """A sentence of the evidence with its place in the document; `score` ranks it, `support` says how sure it answers."""
 
     document: str
     heading: str
@@ -46,6 +47,7 @@ class Sentence:
     end: int
     text: str
     score: float
+    support: float
 
 
 def shortlist(question: str, tools: Sequence[Any], embed: Embed, *, limit: int = 6) -> list[tuple[Any, float]]:
@@ -74,18 +76,31 @@ def candidates(question: str, listed: Sequence[Candidate]) -> list[Candidate]:
     weighed = []
     for candidate in listed:
         filled, score = candidate.filled, candidate.score
-        score += 0.25 * min(filled.firm, 2) - 0.3 * len(filled.missing) - 0.1 * candidate.hops
+        score += (0.0, 0.25, 0.35)[min(filled.firm, 2)] - 0.3 * len(filled.missing) - 0.1 * candidate.hops
         if candidate.tool.writes:
             score += 0.2 if asks_for_change(question) else -0.4
         weighed.append(replace(candidate, score=score))
-    return sorted(weighed, key=lambda candidate: -candidate.score)
+    weighed.sort(key=lambda candidate: -candidate.score)
+    return sorted(weighed, key=lambda candidate: not _tells_more(candidate, weighed[0]))
+
+
+def _tells_more(candidate: Candidate, best: Candidate) -> bool:
+    """Whether a look-up comes close to the best one, takes the same arguments and returns at least as much.
+
+    "What was charged on order 7?" is as near to tracking an order as to showing it, and only the fuller one can answer.
+    """
+    def told(tool: Any) -> int:
+        return len((tool.returns or {}).get("properties", ()))
+
+    same = candidate.filled.arguments == best.filled.arguments and candidate.tool.writes == best.tool.writes
+    return same and candidate.score >= best.score - 0.1 and told(candidate.tool) >= told(best.tool)
 
 
 def asks_for_change(question: str) -> bool:
     """Whether the person asks that something be done, rather than how things are or what the rules say."""
-    if RULES.search(question) and not REQUESTS.search(question):
-        return False
-    return bool(REQUESTS.search(question)) or not ASKS.match(question.strip())
+    if REQUESTS.search(question):
+        return True
+    return not (question.rstrip().endswith("?") or ASKS.match(question.strip()) or RULES.search(question))
 
 
 def is_small_talk(question: str) -> bool:
@@ -94,20 +109,15 @@ def is_small_talk(question: str) -> bool:
     return len(spoken) <= 8 and all(word in SMALL_TALK or word in ("i", "a", "the", "is", "your", "name") for word in spoken)
 
 
-def choose_sentences(question: str, evidence: Sequence[Evidence], embed: Embed, weights: Mapping[str, float], *, most: int = 3) -> list[Sentence]:
-    """The sentences that answer best, in the order of their scores: the best one, and those that add to it.
-
-    Score: mean of the cosine with the question (heading before the sentence) and the weighed share of the question's
-    words in sentence and heading, lifted by the search score of the passage it stands in.
-    """
-    ranked = rank_sentences(question, evidence, embed, weights)
+def choose_sentences(ranked: Sequence[Sentence], question: str, *, most: int = 3) -> list[Sentence]:
+    """The best sentence, and those that come close: closer still when they add no further word of the question."""
     chosen: list[Sentence] = []
-    asked = stems(question)
-    for sentence in ranked:
-        seen = frozenset().union(*(stems(f"{s.heading} {s.text}") for s in chosen)) if chosen else frozenset()
-        adds = (stems(sentence.text) & asked) - seen
-        if not chosen or sentence.score >= chosen[0].score * (0.8 if adds else 0.88):
+    asked, said = stems(question), frozenset[str]()
+    for sentence in ranked[: 2 * most]:
+        adds = (stems(sentence.text) & asked) - said
+        if not chosen or sentence.score >= chosen[0].score * (0.78 if adds else 0.85):
             chosen.append(sentence)
+            said |= stems(f"{sentence.heading} {sentence.text}")
         if len(chosen) == most:
             break
     return chosen
@@ -115,18 +125,25 @@ def choose_sentences(question: str, evidence: Sequence[Evidence], embed: Embed, 
 
 def rank_sentences(question: str, evidence: Sequence[Evidence], embed: Embed, weights: Mapping[str, float], *,
                    spans: Sequence[tuple[int, int]] | None = None) -> list[Sentence]:
-    """Every sentence of the evidence once, best first; `spans` names the sentences where they are known."""
+    """Every sentence of the evidence once, best first; `spans` names the sentences where they are known.
+
+    Score: cosine with the question (heading before the sentence), the weighed share of the question's words in sentence
+    and heading, and the search score of the passage, 6 : 2.5 : 1.5.
+    """
     places = {(item.document, item.start + a, item.start + b): (item, item.text[a:b])
               for item in evidence for a, b in (spans or sentences(item.text)) if content(item.text[a:b])}
     if not places:
         return []
     texts = [f"{_last(item.heading)}: {text}" for item, text in places.values()]
-    cosines = embed(texts) @ embed([question])[0]
+    vectors = embed([question, *texts])
+    cosines = vectors[1:] @ vectors[0]
     asked = stems(question)
     ranked = []
     for ((name, start, end), (item, text)), cosine, told in zip(places.items(), cosines, texts, strict=True):
-        score = 0.5 * float(cosine) + 0.3 * coverage(asked, stems(told), weights) + 0.2 * item.score
-        ranked.append(Sentence(name, item.heading, start, end, text, max(0.0, min(1.0, score))))
+        shared = coverage(asked, stems(told), weights)
+        score = 0.6 * float(cosine) + 0.25 * shared + 0.15 * item.score
+        sure = max(float(cosine), 0.6 * shared if len(asked) > 1 else 0.0)
+        ranked.append(Sentence(name, item.heading, start, end, text, _unit(score), _unit(sure)))
     return sorted(ranked, key=lambda sentence: -sentence.score)
 
 
@@ -134,16 +151,18 @@ def _last(heading: str) -> str:
     return heading.rsplit(" > ", 1)[-1]
 
 
-def support(question: str, chosen: Sequence[Sentence], evidence: Sequence[Evidence], weights: Mapping[str, float]) -> float:
+def _unit(value: float) -> float:
+    return max(0.0, min(1.0, value))
+
+
+def support(ranked: Sequence[Sentence]) -> float:
     """How sure it is that the evidence answers at all, 0..1; below `settings.refuse_below` the answer is a refusal.
 
-    The best sentence's score, pulled down by weighty words of the question that occur nowhere in the evidence: a word that
-    the whole collection lacks has the highest weight, so that a question about something foreign is refused.
+    The highest cosine of a sentence with the question: on the development questions it told answerable from foreign ones
+    with an AUC of 0.98, where search scores reached 0.91 and the share of missing words 0.83, because people paraphrase.
+    A sentence that says nearly all the question's words also counts.
     """
-    if not chosen:
-        return 0.0
-    read = frozenset().union(*(stems(f"{item.title} {item.heading} {item.text}") for item in evidence))
-    return 0.6 * chosen[0].score + 0.4 * coverage(stems(question), read, weights)
+    return max((sentence.support for sentence in ranked), default=0.0)
 
 
 def route(question: str, best: Candidate | None, parts: Sequence[str], documents: float) -> Route:
@@ -154,7 +173,7 @@ def route(question: str, best: Candidate | None, parts: Sequence[str], documents
     if is_small_talk(question):
         return "direct"
     fits = best is not None and not best.filled.missing
-    if fits and best.filled.firm and best.score >= max(0.55, documents):
+    if fits and best.filled.firm and best.score >= max(0.4, documents):
         return "tools"
     if len(parts) > 1:
         return "sub-questions"
@@ -163,15 +182,16 @@ def route(question: str, best: Candidate | None, parts: Sequence[str], documents
     return "documents"
 
 
-def relevant(question: str, fields: Mapping[str, Any], embed: Embed, *, most: int = 6) -> list[str]:
-    """The keys of a tool's result that the question asks for, best first; all of a small result."""
-    if len(fields) <= 3:
+def relevant(question: str, arguments: Mapping[str, Any], fields: Mapping[str, Any], embed: Embed) -> list[str]:
+    """The keys of a tool's result that the question asks for, best first; all of them where it names none by its word.
+
+    What the person gave is no news, so a field that repeats an argument is not what they ask for.
+    """
+    given = {str(value) for value in arguments.values()}
+    news = [key for key in fields if str(fields[key]) not in given]
+    named = [key for key in news if {stem(word) for word in words(plain(key))} & stems(question)]
+    keys = named or news
+    if not keys:
         return list(fields)
-    asked = stems(question)
-    keys = list(fields)
     cosines = embed([plain(key) for key in keys]) @ embed([question])[0]
-    scores = np.array([float(cosine) + 0.6 * coverage({stem(w) for w in words(plain(key))}, asked)
-                       for key, cosine in zip(keys, cosines, strict=True)])
-    order = [int(i) for i in np.argsort(-scores)]
-    keep = [i for i in order if scores[i] >= max(0.35, 0.6 * scores[order[0]])] or order[:most]
-    return [keys[i] for i in keep[:most]]
+    return [keys[int(i)] for i in np.argsort(-cosines)]

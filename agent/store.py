@@ -104,13 +104,25 @@ def card_of(settings: Settings) -> dict[str, Any] | None:
 def read_card(adapter: Path) -> dict[str, Any]:
     """An adapter's card; with empty `decisions` where it has none, for then it has proved nothing."""
     path = adapter / "card.json"
-    return {"decisions": {}} | (json.loads(path.read_text("utf-8")) if path.exists() else {})
+    try:
+        return {"decisions": {}} | (json.loads(path.read_text("utf-8")) if path.exists() else {})
+    except (ValueError, TypeError) as error:
+        raise ModelUnreadable(path, str(error)) from None
 
 
 def prompts_of(adapter: Path | None) -> dict[str, Any] | None:
-    """The prompts that the adapter was tuned on; None where it brings none."""
+    """The prompts that the adapter was tuned on, each with `system` and `user`; None where it brings none."""
     path = adapter / "prompts.toml" if adapter else None
-    return tomllib.loads(path.read_text("utf-8")) if path and path.exists() else None
+    if path is None or not path.exists():
+        return None
+    try:
+        prompts = tomllib.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise ModelUnreadable(path, str(error)) from None
+    for decision, prompt in prompts.items():
+        if not {"system", "user"} <= set(prompt):
+            raise ModelUnreadable(path, f"[{decision}] needs `system` and `user`")
+    return prompts
 
 
 def derive(model: StoredModel, home: Path) -> Files:

@@ -37,9 +37,9 @@ def told(question: str, arguments: Mapping[str, Any], result: Any, embed: Embed)
     if not isinstance(result, Mapping):
         return _lines(result)
     fields = {key: value for key, value in result.items() if value not in (None, "", [], {})}
-    keys = signals.relevant(question, fields, embed)
-    named = [key for key in fields if key in arguments and key not in keys and fields[key] == arguments[key]]
-    return "\n".join(_field(key, fields[key]) for key in [*named, *keys])
+    named = [key for key, value in fields.items() if value in arguments.values() and not isinstance(value, bool)]
+    keys = signals.relevant(question, arguments, fields, embed)
+    return "\n".join(_field(key, fields[key]) for key in dict.fromkeys([*named, *keys]))
 
 
 def _field(key: str, value: Any) -> str:
