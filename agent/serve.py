@@ -222,9 +222,8 @@ def process_of(state: State) -> psutil.Process | None:
 
 def end(state: State) -> None:
     """Ends a server's process: politely, then by force."""
-    process = process_of(state)
     with contextlib.suppress(psutil.Error):
-        if process:
+        if process := process_of(state):
             process.terminate()
             with contextlib.suppress(psutil.TimeoutExpired):
                 process.wait(5)
@@ -233,18 +232,16 @@ def end(state: State) -> None:
             process.wait(5)
 
 
-def free_port(before: State | None) -> int:
-    """The port that the server had before, if nothing took it since; else 0, which lets the system choose."""
-    if before is None:
-        return 0
+def free_port(before: State) -> int:
+    """The port that the server had before, which its last threads may hold for a moment; 0, any port, where others took it."""
     port = urlsplit(before.url).port or 0
-    with socket.socket() as tried:
-        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
+    for _ in range(20):
+        with socket.socket() as tried, contextlib.suppress(OSError):
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             tried.bind(("127.0.0.1", port))
-        except OSError:
-            return 0
-    return port
+            return port
+        time.sleep(0.05)
+    return 0
 
 
 def last_line(log: Path) -> str:

@@ -80,20 +80,21 @@ def candidates(question: str, listed: Sequence[Candidate]) -> list[Candidate]:
         if candidate.tool.writes:
             score += 0.2 if asks_for_change(question) else -0.4
         weighed.append(replace(candidate, score=score))
+    if not weighed:
+        return []
     weighed.sort(key=lambda candidate: -candidate.score)
-    return sorted(weighed, key=lambda candidate: not _tells_more(candidate, weighed[0]))
+    return sorted(weighed, key=lambda candidate: candidate is not _fullest(weighed))
 
 
-def _tells_more(candidate: Candidate, best: Candidate) -> bool:
-    """Whether a look-up comes close to the best one, takes the same arguments and returns at least as much.
+def _fullest(weighed: Sequence[Candidate]) -> Candidate:
+    """The best candidate, or the look-up that comes close to it with the same arguments and returns more.
 
     "What was charged on order 7?" is as near to tracking an order as to showing it, and only the fuller one can answer.
     """
-    def told(tool: Any) -> int:
-        return len((tool.returns or {}).get("properties", ()))
-
-    same = candidate.filled.arguments == best.filled.arguments and candidate.tool.writes == best.tool.writes
-    return same and candidate.score >= best.score - 0.1 and told(candidate.tool) >= told(best.tool)
+    best = weighed[0]
+    close = [each for each in weighed if each.score >= best.score - 0.1 and each.filled.arguments == best.filled.arguments
+             and each.tool.writes == best.tool.writes]
+    return max(close, key=lambda each: len((each.tool.returns or {}).get("properties", ())))
 
 
 def asks_for_change(question: str) -> bool:

@@ -133,6 +133,8 @@ def derive(model: StoredModel, home: Path) -> Files:
     if model.source.is_file():
         told = model.source.stat()
         return Files(model.source, (), _short(f"{model.source} {told.st_size} {told.st_mtime_ns}".encode()))
+    from safetensors import SafetensorError
+
     folder = home / "gguf"
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -140,7 +142,7 @@ def derive(model: StoredModel, home: Path) -> Files:
         paths = [folder / f"{model.name}.{name}.{digest}.gguf" for name, digest in zip(_parts(model), digests, strict=True)]
         with locked(folder / "lock"):
             _write(model, paths)
-    except (OSError, KeyError, ValueError, TypeError) as error:
+    except (OSError, KeyError, ValueError, TypeError, SafetensorError) as error:
         raise ModelUnreadable(model.source, f"{type(error).__name__}, {error}") from error
     return Files(paths[0], tuple(paths[1:]), _short(" ".join(digests).encode()))
 
