@@ -17,7 +17,7 @@ from ..errors import AskfirstError
 from ..settings import Decision, Settings
 from . import probes
 from .probes import Unfit
-from .serve import Served, serve
+from .serve import serve
 from .store import card_of, is_url
 
 PACKAGES = ("langgraph", "langchain-openai", "llama-index-core", "psycopg", "pgvector", "xllamacpp", "onnxruntime", "streamlit")
@@ -35,19 +35,22 @@ def examine(settings: Settings) -> list[Finding]:
     """Every finding, the base of the house first. The model server is started for it; takes ten to sixty seconds."""
     machine = {"python": python, "home folder": home, "database": database, "embeddings": embeddings}
     findings = [finding(name, partial(check, settings)) for name, check in machine.items()]
-    with serve(settings) as served:
-        findings += model_findings(settings, served)
-    return findings + list(decisions(settings))
+    return [*findings, *model_findings(settings), *decisions(settings)]
 
 
-def model_findings(settings: Settings, served: Served) -> Iterator[Finding]:
-    """Those about the model, in order; the first one that fails is the last, because the others would only repeat it."""
-    checks = probes.AT_URL if is_url(settings.model) else probes.HERE
-    for name, check in checks.items():
-        found = finding(name, partial(check, settings, served))
+def model_findings(settings: Settings) -> Iterator[Finding]:
+    """Those about the model, in order. Without model or server that finding is the last: the others would only repeat it."""
+    if not is_url(settings.model):
+        found = finding("model", partial(probes.model_files, settings))
         yield found
-        if not found.ok and name in ("model", "model server"):
+        if not found.ok:
             return
+    with serve(settings) as served:
+        for name, check in (probes.AT_URL if is_url(settings.model) else probes.HERE).items():
+            found = finding(name, partial(check, settings, served))
+            yield found
+            if not found.ok and name == "model server":
+                return
 
 
 def finding(name: str, check: Callable[[], str]) -> Finding:

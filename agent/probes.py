@@ -32,7 +32,7 @@ class Unfit(Exception):
         super().__init__(detail)
 
 
-def model_files(settings: Settings, _: Served) -> str:
+def model_files(settings: Settings) -> str:
     model = find(settings)
     adapter = model.adapter(settings.adapter)
     return f"{model.name} in {model.source}, {f'adapter {adapter.name}' if adapter else 'no adapter'}"
@@ -163,6 +163,5 @@ def _replied(model: Model, properties: dict[str, Any]) -> bool:
     return arguments.keys() == properties.keys() and all(holds(schema, arguments[name]) for name, schema in properties.items())
 
 
-HERE = {"model": model_files, "model server": server, "template": template, "context": context, "schemas": schemas,
-        "adapter": adapter}
+HERE = {"model server": server, "template": template, "context": context, "schemas": schemas, "adapter": adapter}
 AT_URL = {"model server": offers, "schemas": schemas, "tool calls": tool_calls}

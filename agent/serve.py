@@ -226,7 +226,7 @@ def end(state: State) -> None:
         if process := process_of(state):
             process.terminate()
             with contextlib.suppress(psutil.TimeoutExpired):
-                process.wait(5)
+                process.wait(2)
                 return
             process.kill()
             process.wait(5)
