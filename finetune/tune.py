@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> None:
     train(model, batch, Schedule(**training), options.out.with_suffix(".run"))
 
     # 4. The adapter beside its prompts and its recipe.
-    save(model, options.out)
+    save(model, options.out, base=options.base.name)
     shutil.copy(PROMPTS, options.out / "prompts.toml")
     shutil.copy(options.recipe, options.out / "recipe.toml")
 
@@ -86,10 +86,10 @@ def with_adapter(model: LlamaForCausalLM, lora: dict, *, seed: int) -> PeftModel
     return get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", **lora))
 
 
-def save(model: PeftModel, folder: Path) -> None:
-    """In float16, like the base; the base's path is left out, for it is this machine's."""
+def save(model: PeftModel, folder: Path, *, base: str) -> None:
+    """In float16, like the base, which is named but not by its path: that is this machine's."""
     model.half()
-    model.peft_config["default"].base_model_name_or_path = None
+    model.peft_config["default"].base_model_name_or_path = base
     model.save_pretrained(folder)
     (folder / "README.md").unlink()
 
