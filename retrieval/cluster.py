@@ -83,7 +83,7 @@ class Cluster:
             probe = self._run("pg_isready", "-h", str(socket_folder(self.data)), "-p", PORT, "-t", "3")
             if probe.returncode == 0:
                 return True
-            if probe.returncode == 2 and time.monotonic() - began > 5:  # no response, for instance no socket any more
+            if probe.returncode == 2 and time.monotonic() - began > 2:  # no response, for instance no socket any more
                 return False
             time.sleep(0.1)
         return False
@@ -114,10 +114,11 @@ class Cluster:
         for stale in (self.data / "postmaster.pid", sockets / f".s.PGSQL.{PORT}.lock", sockets / f".s.PGSQL.{PORT}"):
             stale.unlink(missing_ok=True)
         options = shlex.join(f"--{name}={value}" for name, value in (TUNING | {"unix_socket_directories": str(sockets)}).items())
-        log = str(self.folder / "log")
-        started = self._run("pg_ctl", "start", "-w", "-t", str(PATIENCE), "-D", str(self.data), "-l", log, "-o", options)
+        # Relative to the folder: pg_ctl puts both paths into a shell command, where a quote or a dollar would do harm.
+        started = self._run("pg_ctl", "start", "-w", "-t", str(PATIENCE), "-D", "data", "-l", "log", "-o", options)
         if started.returncode != 0:
-            raise DatabaseDown(f"PostgreSQL did not start: {self._last_words() or started.stderr.strip()} (see {log})")
+            problem = self._last_words() or " ".join(started.stderr.split())
+            raise DatabaseDown(f"PostgreSQL did not start: {problem} (see {self.folder / 'log'})")
 
     def _private_socket_folder(self) -> Path:
         """A folder that only the server's user may enter: beside the data, or in the system's temporary folder when that

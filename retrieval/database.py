@@ -103,14 +103,21 @@ class Database:
             raise DatabaseDown(_one_line(error)) from error
 
     def _borrow(self) -> Connection:
-        if self._server and not self._server.running():
-            self.url = self._server.start()
+        self._revive()
         try:
-            return self._pool.getconn(timeout=PATIENCE)
+            connection = self._pool.getconn(timeout=PATIENCE)
         except PoolTimeout:
             with _connect(self.url):
                 problem = f"all {MOST_CONNECTIONS} connections have been busy for {PATIENCE} seconds"
             raise DatabaseDown(problem) from None
+        if not self._server or self._server.running():
+            return connection
+        self._pool.putconn(connection)  # the server died while this one was handed out
+        return self._borrow()
+
+    def _revive(self) -> None:
+        if self._server and not self._server.running():
+            self.url = self._server.start()
 
 
 def _connect(url: str) -> Connection:
