@@ -31,6 +31,7 @@ ADDRESS = re.compile(
     r"(?-i:[A-Z][a-z]+(?: [A-Z][a-z]+)?)(?=,?\s*\d{5}))\b,?\s*(?P<zip>\d{5}(?:-\d{4})?)?)?(?:,?\s*(?P<country>USA|United States|Canada|UK)\b)?",
     re.IGNORECASE,
 )
+BACK = re.compile(r"^\s*(?:and|also|but|so|then)\b|\b(?:it|its|that one|this one|the same|them|their|what about|how about)\b", re.I)
 EVERYTHING = re.compile(r"\b(everything|all (?:of )?(?:the |my )?(?:items|products|it|them)|whole order|entire order|both)\b", re.I)
 # Words by which arguments of these kinds are usually called, and how their values are found in a text.
 KINDS: dict[str, Callable[[str], list[str]]] = {
@@ -111,16 +112,25 @@ def fill(tool: Fillable, sources: Sources) -> Filled:
 
 def _spoken(tool: Fillable, name: str, schema: dict[str, Any], choices: Sequence[str] | None, sources: Sources,
             found: Mapping[str, Any]) -> tuple[Any | None, bool]:
-    """What the person said for one argument, and whether it is certain to be meant for it; earlier turns only complete."""
+    """What the person said for one argument, and whether it is certain to be meant for it.
+
+    Earlier turns only complete what is missing, and are certain where the question refers back to them.
+    """
     for text in (sources.text, *sources.before):
+        meant = text == sources.text or refers_back(sources.text)
         value = tool.read(name, text, sources.connection, found)
         if value is not None:
-            return value, text == sources.text
+            return value, meant
         values = _usable(tool, name, from_text(name, schema, choices, text, sources.embed), found)
         if values:
             certain = choices is not None or "pattern" in _inner(schema)
-            return (values if schema.get("type") == "array" else values[0]), certain and text == sources.text
+            return (values if schema.get("type") == "array" else values[0]), certain and meant
     return None, False
+
+
+def refers_back(question: str) -> bool:
+    """Whether a question leans on what was said before: "And its total?", "What about that one?"."""
+    return BACK.search(question) is not None
 
 
 def _usable(tool: Fillable, name: str, values: Sequence[Any], found: Mapping[str, Any]) -> list[Any]:

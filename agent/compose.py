@@ -5,6 +5,7 @@ from typing import Any
 
 from ..retrieval.documents import Evidence
 from . import wording
+from .arguments import refers_back
 from .means import Means, State
 from .proof import proved
 from .prompts import word_answer
@@ -29,6 +30,12 @@ def waiting(state: State, usage: Usage) -> Answer:
     """The `Answer` of a run that pauses for a person."""
     views = [ProposalView(**view) for view in state["proposals"]]
     return _answer(state, usage, (wording.waiting(views), "waiting", ()))
+
+
+def in_context(state: State) -> str:
+    """The question as it can be searched for: one that refers back stands behind the question before it in the thread."""
+    history = state.get("history")
+    return f"{history[-1]['question']} {state['question']}" if history and refers_back(state["question"]) else state["question"]
 
 
 def from_documents(question: str, evidence: Sequence[Evidence], collection: str, means: Means) -> Found:
@@ -66,7 +73,7 @@ def _found(state: State, means: Means) -> Found:
     if last and last["tool"] not in (SEARCH, PARTS):
         return from_result(state["question"], last["arguments"], last["value"], means), "answered", ()
     evidence = [Evidence(**item) for item in state.get("evidence") or []]
-    return from_documents(state["question"], evidence, state["collection"], means)
+    return from_documents(in_context(state), evidence, state["collection"], means)
 
 
 def _said(text: str, state: State, means: Means) -> Found:

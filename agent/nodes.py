@@ -16,7 +16,7 @@ from langgraph.types import interrupt
 from ..errors import ProposalInvalid, ToolRetry
 from ..tools.proposals import propose as enter_proposal
 from .arguments import Sources
-from .compose import PARTS, SEARCH, compose
+from .compose import PARTS, SEARCH, compose, in_context
 from .means import Means, State
 from .parts import answer_parts
 from .react import next_action
@@ -42,20 +42,21 @@ def choose(state: State, runtime: Runtime[Means]) -> State:
 
 def _first(state: State, means: Means) -> State:
     """Route the question and make its first call."""
-    tools, sources = list(means.registry), _sources(state, means)
-    evidence = means.search(state["question"], state["collection"])
+    question, who = in_context(state), means.decisions.who
+    evidence = means.search(question, state["collection"])
     best = evidence[0].score if evidence else 0.0
     with means.database.connection() as connection:
-        plan = means.decisions.plan(state["question"], tools, replace(sources, connection=connection), best,
-                                    forced=state.get("forced_route"))
+        sources = replace(_sources(state, means), connection=connection)
+        plan = means.decisions.plan(state["question"], list(means.registry), sources, best, forced=state.get("forced_route"))
     known = {"routes": [plan.route], "evidence": [asdict(item) for item in evidence], "parts": list(plan.parts)}
     if plan.route == "direct":
         return {**known, "action": {"kind": "answer"}}
-    if plan.route == "documents":
-        return {**known, "action": _call(SEARCH, {"question": state["question"]}, {"route": plan.decided_by["route"], "tool": "signal"})}
+    if plan.route == "tools" and plan.goal:
+        return {**known, "goal": plan.goal.tool.name, "action": _toward(plan.goal.tool, state, means, plan.decided_by)}
+    route = {"route": plan.decided_by["route"]}
     if plan.route == "sub-questions":
-        return {**known, "action": _call(PARTS, {"questions": list(plan.parts)}, {"route": plan.decided_by["route"], "tool": means.decisions.who["decompose"]})}
-    return {**known, "goal": plan.goal.tool.name, "action": _toward(plan.goal.tool, state, means, plan.decided_by)}
+        return {**known, "action": _call(PARTS, {"questions": list(plan.parts)}, {**route, "decompose": who["decompose"]})}
+    return {**known, "action": _call(SEARCH, {"question": question}, {**route, "evidence": who["evidence"]})}
 
 
 def _following(state: State, means: Means) -> State:

@@ -24,6 +24,8 @@ ASKS = re.compile(r"^(?:so |and |but |please |hi,? |hello,? |hey,? )*(what|when|
                   r"can|could|may|will|would|should|am|if)\b", re.I)
 TOLD = r"(?!,?\s+(?:please\s+)?(?:to\s+)?(?:tell|show|check|find|look|explain|say|list|give me|know|see|confirm|count|compute|calculate|hear)\b)"
 REQUESTS = re.compile(rf"\b(?:please|i(?:'d| would) like|i want|i need|i wish|go ahead(?: and)?|can you|could you|would you|kindly){TOLD}", re.I)
+LEANS = re.compile(r"(?:no other|otherwise|it|its|they|their|this|that|these|those|such|then|there|he|she|also|however|in (?:that|this) case|both|"
+                   r"the (?:same|latter|former|other))\b", re.I)
 RULES = re.compile(r"\b(can i|could i|may i|am i|is it possible|how do i|how can i|what happens|policy|allowed|what if|do you|are there|must i)\b", re.I)
 
 
@@ -111,7 +113,10 @@ def is_small_talk(question: str) -> bool:
 
 
 def choose_sentences(ranked: Sequence[Sentence], question: str, *, most: int = 3) -> list[Sentence]:
-    """The best sentence, and those that come close: closer still when they add no further word of the question."""
+    """The best sentence, and those that come close: closer still when they add no further word of the question.
+
+    One that leans on the sentence before it ("It ...", "No other ...") brings that one along.
+    """
     chosen: list[Sentence] = []
     asked, said = stems(question), frozenset[str]()
     for sentence in ranked[: 2 * most]:
@@ -121,7 +126,14 @@ def choose_sentences(ranked: Sequence[Sentence], question: str, *, most: int = 3
             said |= stems(f"{sentence.heading} {sentence.text}")
         if len(chosen) == most:
             break
-    return chosen
+    before = [_before(sentence, ranked) for sentence in chosen if LEANS.match(sentence.text)]
+    return [*chosen, *(each for each in before if each and each not in chosen)]
+
+
+def _before(sentence: Sentence, ranked: Sequence[Sentence]) -> Sentence | None:
+    """The sentence right before this one in its document: what "No other ..." or "It ..." speaks of."""
+    earlier = [each for each in ranked if each.document == sentence.document and each.end <= sentence.start]
+    return max(earlier, key=lambda each: each.end, default=None)
 
 
 def rank_sentences(question: str, evidence: Sequence[Evidence], embed: Embed, weights: Mapping[str, float], *,
