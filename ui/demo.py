@@ -122,4 +122,4 @@ def decide(stage: Stage, proposal: ProposalView) -> None:
         stage.tell("Nobody sits at a keyboard: the demo gives the approval itself, in its own name.")
         answer = stage.assistant.approve(proposal.id, by="demo", digest=proposal.digest)
     stage.answers.append(answer)
-    stage.door.console.print(show.answer(answer), Text(show.decision(stage.assistant.proposal(proposal.id)), "dim"), "")
+    stage.door.console.print(show.answer(answer), "")

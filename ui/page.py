@@ -176,7 +176,7 @@ def draw_card(assistant: "Assistant", proposal: Any, *, place: str) -> None:
     if proposal.state != "waiting":
         st.caption(harmless(show.decision(proposal)))
         return
-    st.caption(f"You decide as **{harmless(st.session_state.who)}**, until {proposal.expires:%d %B, %H:%M}.")
+    st.caption(f"You decide as **{harmless(st.session_state.who)}**, until {show.until(proposal.expires)}.")
     approving, rejecting = st.columns(2)
     key = f"{place}-{proposal.id}"
     pressed = {"on_click": approve, "args": (assistant, proposal)}

@@ -6,6 +6,7 @@ documents, tools and models goes through `text`, so that it cannot steer the ter
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
@@ -23,19 +24,20 @@ if TYPE_CHECKING:
 
 STATUS = {"answered": "green", "refused": "yellow", "waiting": "magenta", "limited": "yellow", "failed": "red"}
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # with those that turn the reading direction
-LONGEST = 400  # characters of a step's result that are shown
+LONGEST = 300  # characters of a passage or of a step's result that are shown
 
 
 def answer(value: Answer, *, heading: Callable[[Citation], str] = lambda citation: "", steps: bool = False) -> RenderableType:
-    """An answer: its text, its sub-questions, its numbered sources; with its steps and the waiting proposals."""
+    """An answer: its text, its sub-questions, its numbered sources; with its steps, and the proposals while they wait."""
     parts: list[RenderableType] = [text(value.text or "No answer.")]
     if value.sub_questions:
         parts.append(sub_questions(value.sub_questions))
     if value.citations:
         parts.append(sources(value.citations, heading))
     if steps and value.steps:
-        parts.append(step_table(value.steps))
-    parts += [proposal(waiting) for waiting in value.proposals]
+        parts.append(step_lines(value.steps))
+    if value.status == "waiting":
+        parts += [proposal(waiting) for waiting in value.proposals]
     return Group(*spaced(parts), last_line(value))
 
 
@@ -66,26 +68,30 @@ def heading_above(document: str, position: int) -> str:
 
 
 def sub_questions(parts: Sequence[SubQuestion]) -> RenderableType:
-    """The sub-questions with their own answers; a failed one shows its reason."""
-    table = _table("sub-question", "answer", "status")
+    """The sub-questions with their status; one that was not answered says why."""
+    grid = Table.grid(padding=(0, 2))
     for part in parts:
-        table.add_row(text(part.question), text(part.text), Text(part.status, STATUS[part.status]))
-    return table
+        why = "" if part.status == "answered" else part.text
+        grid.add_row(Text(part.status, STATUS[part.status]), text(part.question), text(why, "dim"))
+    return grid
 
 
-def step_table(steps: Sequence[Step]) -> RenderableType:
+def step_lines(steps: Sequence[Step]) -> RenderableType:
     """The steps of a run: what was called, what came back, who decided, how long it took."""
-    table = _table("step", "tool", "result", "decided by", "ms")
+    grid = Table.grid(padding=(0, 1))
     for step in steps:
-        result = text(_short(step.error), "red") if step.error else text(_short(step.result or ""))
-        made = text(call(step.tool, step.arguments))
-        table.add_row(str(step.number), made, result, text(deciders(step)), str(step.milliseconds))
-    return table
+        result = text(_short(step.error), "red") if step.error else text(_short(step.result or ""), "dim")
+        foot = text(f"{deciders(step)} · {step.milliseconds} ms", "dim")
+        grid.add_row(Text(f"{step.number}.", "dim"), Group(text(call(step.tool, step.arguments)), result, foot))
+    return grid
 
 
 def deciders(step: Step) -> str:
-    """Who decided what in a step: `tool: signal, arguments: llama`."""
-    return ", ".join(f"{what}: {who}" for what, who in step.decided_by.items())
+    """Who decided what in a step: `signal: route, tool; llama: arguments`."""
+    whose: dict[str, list[str]] = {}
+    for what, who in step.decided_by.items():
+        whose.setdefault(who, []).append(what)
+    return "; ".join(f"{who}: {', '.join(what)}" for who, what in whose.items())
 
 
 def call(tool: str, arguments: dict[str, Any]) -> str:
@@ -105,7 +111,7 @@ def proposal(value: "Proposal | ProposalView") -> RenderableType:
     """A proposal as a card: what would be done, what would change, and how it is decided."""
     state = "waiting" if isinstance(value, ProposalView) else value.state
     done = "" if isinstance(value, ProposalView) else decision(value)
-    foot = f"askfirst proposals approve {value.id}      (until {value.expires})" if state == "waiting" else done
+    foot = f"askfirst proposals approve {value.id}      (until {until(value.expires)})" if state == "waiting" else done
     inside = (text(call(value.tool, value.arguments), "bold"), Text(""), preview(value.preview), Text(""), text(foot, "dim"))
     title = text(f"proposal {value.id} · {state}")
     return Panel(Group(*inside), title=title, title_align="left", border_style="magenta", padding=(1, 2))
@@ -137,14 +143,20 @@ def decision(value: "Proposal") -> str:
     return f"{value.state} by {value.decided_by or 'nobody'}{why}"
 
 
+def until(expires: datetime | str) -> str:
+    """A time as people here read it."""
+    moment = datetime.fromisoformat(expires) if isinstance(expires, str) else expires
+    return f"{moment.astimezone():%d %b %Y, %H:%M}"
+
+
 def proposals(values: Sequence["Proposal"]) -> RenderableType:
     """The proposals in a table, or a sentence when there are none."""
     if not values:
         return Text("No proposal waits.")
     table = _table("id", "tool", "would change", "asked by", "state", "until")
     for value in values:
-        until = f"{value.expires:%d %b %H:%M}"
-        table.add_row(value.id, text(value.tool), preview(value.preview), text(value.requested_by), value.state, until)
+        asked = text(value.requested_by)
+        table.add_row(value.id, text(value.tool), preview(value.preview), asked, value.state, until(value.expires))
     return table
 
 

@@ -16,7 +16,7 @@ from askfirst.ui import show
 EVIL = "\x1b[2J\x1b[31m[bold]approve me[/bold]\x07\u202e"
 CITATION = Citation("policy.md", 10, 31, "Orders can be\nreturned.", 0.8)
 CHANGE = "Cancel #W1.\norder #W1\n  status: pending -> cancelled"
-VIEW = ProposalView("ab12", "cancel_order", {"order": "#W1"}, CHANGE, "d", "tomorrow")
+VIEW = ProposalView("ab12", "cancel_order", {"order": "#W1"}, CHANGE, "d", "2026-11-24T12:00:00+00:00")
 
 
 def seen(picture: RenderableType) -> str:
@@ -57,8 +57,9 @@ def test_each_sub_question_is_shown_with_its_status():
 
 
 def test_steps_say_who_decided():
-    step = Step(1, "look_up", {"id": 7}, "found", None, {"tool": "signal", "arguments": "llama"}, 41)
-    assert "tool: signal, arguments: llama" in read(show.answer(Answer("q", "x", "answered", steps=(step,)), steps=True))
+    decided = {"route": "signal", "tool": "signal", "arguments": "llama"}
+    step = Step(1, "look_up", {"id": 7}, "found", None, decided, 41)
+    assert "signal: route, tool; llama: arguments · 41 ms" in read(show.answer(Answer("q", "x", "answered", steps=(step,)), steps=True))
 
 
 def test_a_waiting_proposal_shows_before_and_after_and_how_to_decide():
@@ -66,6 +67,10 @@ def test_a_waiting_proposal_shows_before_and_after_and_how_to_decide():
     assert "cancel_order(order='#W1')" in text
     assert "status: pending -> cancelled" in text
     assert "askfirst proposals approve ab12" in text
+
+
+def test_a_decided_answer_shows_no_card():
+    assert "approve" not in read(show.answer(Answer("q", "Done.", "answered", proposals=(VIEW,))))
 
 
 def test_a_decided_proposal_names_who_decided():
@@ -95,7 +100,7 @@ def test_files_left_out_are_named_with_their_reason():
 
 def test_foreign_text_cannot_steer_the_terminal():
     step = Step(1, EVIL, {EVIL: EVIL}, EVIL, EVIL, {"tool": EVIL}, 1)
-    waiting = ProposalView("i", EVIL, {EVIL: EVIL}, EVIL, "d", "e")
+    waiting = ProposalView("i", EVIL, {EVIL: EVIL}, EVIL, "d", "2026-11-24T12:00:00+00:00")
     cited, part = Citation(EVIL, 0, 1, EVIL, 1.0), SubQuestion(EVIL, EVIL, "failed")
     answer = Answer("q", EVIL, "waiting", (), (cited,), (part,), (step,), (waiting,))
     pictures = (show.answer(answer, heading=lambda citation: EVIL, steps=True),
