@@ -75,5 +75,6 @@ def _parameters(model: Path, adapters: list) -> object:
     parameters.model.path, parameters.lora_adapters = str(model), adapters
     parameters.port, parameters.n_parallel, parameters.n_ctx = 0, 1, 2048
     parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 1
+    parameters.cache_ram_mib = 0  # this cache does not know which adapter a state was computed with
     parameters.use_jinja = True
     return parameters
