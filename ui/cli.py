@@ -86,7 +86,7 @@ def ingest(door: Door, paths: tuple[Path, ...], prune: bool) -> None:
     from .progress import bar
 
     with door.open() as assistant, bar(door.margin, "Reading") as progress:
-        report = assistant.ingest(*paths, prune=prune, progress=progress)
+        report = assistant.ingest(*paths, collection=door.collection, prune=prune, progress=progress)
     door.say(report, show.ingest_report(report))
 
 

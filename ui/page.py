@@ -149,8 +149,7 @@ def passage(text: str, start: int, end: int) -> str:
 
 def draw_making(answer: Answer) -> None:
     """How an answer came about: status, routes, cost; sub-questions and steps on demand."""
-    usage = answer.usage
-    label = " · ".join((*answer.routes, f"{usage.steps} steps", f"{usage.seconds:.1f} s"))
+    label = " · ".join((*answer.routes, *show.cost(answer.usage)))
     with st.expander(f":{COLOURS[answer.status]}[{answer.status}] · {label}"):
         if answer.sub_questions:
             st.dataframe([sub_question_row(part) for part in answer.sub_questions], hide_index=True)

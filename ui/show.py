@@ -14,7 +14,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from ..agent.state import Answer, Citation, ProposalView, Step, SubQuestion
+from ..agent.state import Answer, Citation, ProposalView, Step, SubQuestion, Usage
 
 if TYPE_CHECKING:
     from ..agent.doctor import Finding
@@ -101,10 +101,14 @@ def call(tool: str, arguments: dict[str, Any]) -> str:
 
 def last_line(value: Answer) -> RenderableType:
     """Status, routes and cost, in one dim line."""
-    usage = value.usage
+    return Text.assemble((value.status, STATUS[value.status]), (" · " + " · ".join((*value.routes, *cost(value.usage))), "dim"))
+
+
+def cost(usage: Usage) -> list[str]:
+    """What a run cost, in words; tokens only where a Llama was asked."""
     tokens = usage.prompt_tokens + usage.completion_tokens
-    counts = (f"{usage.steps} steps", f"{tokens:,} tokens", f"{usage.seconds:.1f} s")
-    return Text.assemble((value.status, STATUS[value.status]), (" · " + " · ".join((*value.routes, *counts)), "dim"))
+    steps = "1 step" if usage.steps == 1 else f"{usage.steps} steps"
+    return [steps, *([f"{tokens:,} tokens"] if tokens else []), f"{usage.seconds:.1f} s"]
 
 
 def proposal(value: "Proposal | ProposalView") -> RenderableType:

@@ -47,6 +47,7 @@ def test_an_answer_shows_text_numbered_sources_and_cost():
     assert text.startswith("Yes.\n")
     assert '[1] policy.md, Returns: "Orders can be returned."' in text
     assert "answered · documents · 2 steps · 960 tokens · 1.2 s" in text
+    assert "· 1 step · 1.0 s" in read(show.last_line(Answer("q", "x", "answered", usage=Usage(1, 1, 0, 0, 1.0))))
 
 
 def test_each_sub_question_is_shown_with_its_status():
@@ -59,7 +60,8 @@ def test_each_sub_question_is_shown_with_its_status():
 def test_steps_say_who_decided():
     decided = {"route": "signal", "tool": "signal", "arguments": "llama"}
     step = Step(1, "look_up", {"id": 7}, "found", None, decided, 41)
-    assert "signal: route, tool; llama: arguments · 41 ms" in read(show.answer(Answer("q", "x", "answered", steps=(step,)), steps=True))
+    text = read(show.answer(Answer("q", "x", "answered", steps=(step,)), steps=True))
+    assert "signal: route, tool; llama: arguments · 41 ms" in text
 
 
 def test_a_waiting_proposal_shows_before_and_after_and_how_to_decide():

@@ -1,0 +1,135 @@
+"""The commands on the real database: what people see, and the one object that programs get."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from askfirst.agent.assistant import Assistant
+from askfirst.ui import cli
+from askfirst.ui.door import Door
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(assistant: Assistant, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command line on the shop; gives back exit code, stdout and stderr."""
+
+    class Opened:
+        """The shared assistant, which no command closes."""
+
+        def __enter__(self) -> Assistant:
+            return assistant
+
+        def __exit__(self, *_: object) -> None: ...
+
+    monkeypatch.setattr(Door, "open", lambda self: Opened())
+    monkeypatch.setattr(Door, "settings", property(lambda self: assistant.settings))
+
+    def run(*words: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as end:
+            cli.main(list(words))
+        said = capsys.readouterr()
+        return int(end.value.code or 0), said.out, said.err
+
+    return run
+
+
+def only_object(outcome: tuple[int, str, str]) -> dict[str, Any]:
+    code, out, errors = outcome
+    assert (code, errors) == (0, "")
+    return json.loads(out)
+
+
+def test_ask_shows_text_and_sources(run: Run):
+    code, out, _ = run("ask", "Which reasons for cancelling an order are accepted?")
+    assert code == 0
+    assert "[1] cancelling-an-order.md" in out
+
+
+def test_ask_gives_programs_the_contract(run: Run, assistant: Assistant):
+    answer = only_object(run("ask", "Which reasons for cancelling an order are accepted?", "--json"))
+    assert list(answer) == ["question", "text", "status", "routes", "citations", "sub_questions", "steps", "proposals", "usage",
+                            "thread", "run"]
+    for each in answer["citations"]:
+        assert assistant.document(each["document"]).text[each["start"] : each["end"]] == each["quote"]
+
+
+def test_a_refusal_is_a_result_and_no_failure(run: Run):
+    answer = only_object(run("ask", "Who won the regatta at Cowes in 1851?", "--json", "--route", "documents"))
+    assert answer["status"] == "refused"
+
+
+def test_steps_are_shown_on_demand(run: Run):
+    assert "calculate(" in run("ask", "What is 12.5% of 1,299.90?", "--steps")[1]
+
+
+@pytest.mark.parametrize("words", [("ask", "q", "--collection", "nope"), ("ask", "x" * 100_000), ("ask", " "),
+                                   ("proposals", "show", "nope"), ("proposals", "new", "nope"), ("ingest", "/no/such/folder")])
+def test_a_wrong_call_is_one_line_and_exit_code_2(run: Run, words: tuple[str, ...]):
+    code, out, errors = run(*words)
+    assert (code, out) == (2, "")
+    assert errors.startswith("askfirst: ")
+    assert errors.count("\n") == 1
+
+
+def test_a_proposal_is_made_shown_approved_and_audited(run: Run, pending: str):
+    made = only_object(run("proposals", "new", "cancel_order", "--set", f"order_id={pending}", "--set", "reason=no longer needed",
+                           "--json"))
+    assert made["id"] in run("proposals", "list")[1]
+    assert "status: pending -> cancelled" in run("proposals", "show", made["id"])[1]
+    assert only_object(run("proposals", "approve", made["id"], "--by", "maria", "--json"))["status"] == "answered"
+    assert only_object(run("proposals", "show", made["id"], "--json"))["state"] == "executed"
+    assert only_object(run("audit", "verify", "--json"))["ok"]
+
+
+def test_an_approval_may_change_an_argument(run: Run, pending: str):
+    made = only_object(run("proposals", "new", "cancel_order", "--set", f"order_id={pending}", "--set", "reason=no longer needed",
+                           "--json"))
+    run("proposals", "approve", made["id"], "--set", "reason=ordered by mistake")
+    assert only_object(run("proposals", "show", made["id"], "--json"))["arguments"]["reason"] == "ordered by mistake"
+
+
+def test_a_second_decision_is_refused(run: Run, pending: str):
+    made = only_object(run("proposals", "new", "cancel_order", "--set", f"order_id={pending}", "--set", "reason=no longer needed",
+                           "--json"))
+    run("proposals", "reject", made["id"], "--why", "not now")
+    code, _, errors = run("proposals", "approve", made["id"])
+    assert code == 2
+    assert "already rejected" in errors
+
+
+def test_a_batch_is_answered_line_by_line_and_not_twice(run: Run, tmp_path: Path):
+    questions, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    questions.write_text('{"id": "a", "question": "What is 2 + 2?"}\n{"id": "b", "question": "What is 3 * 3?"}\n')
+    assert only_object(run("batch", str(questions), "--out", str(out), "--json"))["done"] == 2
+    assert only_object(run("batch", str(questions), "--out", str(out), "--json"))["done"] == 0
+    assert sorted(json.loads(line)["id"] for line in out.read_text().splitlines()) == ["a", "b"]
+
+
+def test_a_line_that_is_no_json_is_named(run: Run, tmp_path: Path):
+    questions = tmp_path / "in.jsonl"
+    questions.write_text('{"id": "a", "question": "What is 2 + 2?"}\nnot json\n')
+    code, _, errors = run("batch", str(questions), "--out", str(tmp_path / "out.jsonl"))
+    assert code == 2
+    assert "Line 2" in errors
+
+
+def test_search_and_tools_and_ingest_give_one_object(run: Run, tmp_path: Path):
+    (tmp_path / "note.md").write_text("# Keys\n\nThe key hangs behind the door.\n")
+    assert only_object(run("ingest", str(tmp_path), "--collection", "notes", "--json"))["added"] == ["note.md"]
+    found = only_object(run("search", "Where is the key?", "--collection", "notes", "--json"))
+    assert found["evidence"][0]["document"] == "note.md"
+    assert {"cancel_order", "get_order"} <= {each["name"] for each in only_object(run("tools", "list", "--json"))["tools"]}
+
+
+def test_a_chat_asks_before_it_writes(run: Run, assistant: Assistant, pending: str, monkeypatch: pytest.MonkeyPatch):
+    lines = iter([f"Please cancel order {pending}, it was ordered by mistake.", "n", "they called again", ""])
+    monkeypatch.setattr("builtins.input", lambda *_: next(lines))
+    code, out, _ = run("chat")
+    assert code == 0
+    assert "status: pending -> cancelled" in out
+    assert assistant.proposals("rejected")[-1].why == "they called again"
