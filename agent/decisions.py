@@ -26,15 +26,14 @@ IDENTIFIERS = {"id", "ids", "number", "key", "code"}  # what a look-up may bring
 def deciders(card: Mapping[str, Any] | None, settings: Settings) -> dict[Decision, Decider]:
     """Who makes each decision: the setting where there is one, else the Llama where its card proves it at least as good.
 
-    Proved: on the same held-out cases the lower end of the Llama's 95 % interval is not below the signal's score. A model
-    without a card (any larger Llama behind a URL) decides everything.
+    Proved: over the same held-out cases its gain on the signal is not below zero at the lower end of the 95 % interval. A
+    model without a card (any larger Llama behind a URL) decides everything.
     """
     def proved(decision: Decision) -> Decider:
         if card is None:
             return "llama"
-        scores = card["decisions"].get(decision) or {}
-        llama, signal = scores.get("llama"), scores.get("signal")
-        return "llama" if llama and signal and llama["low"] >= signal["score"] else "signal"
+        gain = (card["decisions"].get(decision) or {}).get("gain")
+        return "llama" if gain and gain["low"] >= 0 else "signal"
 
     return {decision: settings.decide.get(decision, proved(decision)) for decision in get_args(Decision)}
 
@@ -139,7 +138,7 @@ class Decisions:
     def sentences(self, question: str, evidence: Sequence[Evidence], weights: Mapping[str, float], *, floor: float) -> tuple[list[Sentence], float]:
         """The sentences that answer, best first, and how sure it is that they do; none below `floor`.
 
-        The Llama, where it decides, chooses among the five that the signal ranks highest.
+        The Llama, where it decides, ranks anew the five that the signal ranks highest.
         """
         ranked = signals.rank_sentences(question, evidence, self.embed, weights)
         sure = signals.support(ranked)
@@ -147,11 +146,10 @@ class Decisions:
             sure = max(self._yes(question, sentence) for sentence in ranked[:5])
         if sure < floor:
             return [], sure
-        chosen = signals.choose_sentences(ranked, question)
         if self.who["evidence"] == "llama":
-            answers = {sentence: self._yes(question, sentence) for sentence in ranked[:5]}
-            chosen = sorted(ranked[:5], key=lambda sentence: -answers[sentence])[: len(chosen)]
-        return chosen, sure
+            first = ranked[:5]
+            ranked = [*signals.weighed(first, [self._yes(question, sentence) for sentence in first]), *ranked[5:]]
+        return signals.choose_sentences(ranked, question), sure
 
     def _yes(self, question: str, sentence: Sentence) -> float:
         return self.model().yes("evidence", question=question, sentence=sentence.text)

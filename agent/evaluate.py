@@ -23,36 +23,58 @@ METRIC = {"tool": "accuracy", "arguments": "exact_match", "evidence": "hit_rate@
 
 def measure(folder: Path, *, embed: Embed, model: LanguageModel, limit: int | None = None,
             progress: Callable[[int, int, str], None] | None = None) -> dict[str, Any]:
-    """Score, 95 % interval and number of cases for each decision whose file stands in the folder, Llama beside signal.
+    """For each decision whose file stands in the folder: the signal alone, the Llama alone, the Llama as a run uses it
+    ("llama": among what the signal shortlists or leaves open), and its gain on the signal over the same cases.
 
     The route has no signal here: without a user's tools and documents the signal has nothing to go by.
     """
     table: dict[str, Any] = {}
     for decision, metric in METRIC.items():
         path = folder / f"{decision}.jsonl"
-        if not path.exists():
-            continue
-        cases = list(_cases(path))[:limit]
-        llama, signal = [], []
-        for number, case in enumerate(cases, 1):
-            llama.append(_points(decision, case, lambda case=case: _llama(decision, case, model)))
-            if decision != "route":
-                signal.append(_points(decision, case, lambda case=case: _signal(decision, case, embed)))
-            if progress:
-                progress(number, len(cases), decision)
-        table[decision] = {"metric": metric, "n": len(cases), "llama": interval(llama), "signal": interval(signal) if signal else None}
+        if path.exists():
+            cases = list(_cases(path))[:limit]
+            points = []
+            for number, case in enumerate(cases, 1):
+                points.append(_both(decision, case, embed, model))
+                if progress:
+                    progress(number, len(cases), decision)
+            table[decision] = {"metric": metric, "n": len(cases), **_row(points)}
     return table
 
 
-def interval(points: Sequence[float]) -> Score:
-    """Mean with a 95 % interval: Wilson's for right or wrong, the normal one for shares."""
+def _row(points: Sequence[tuple[float, float, float | None]]) -> dict[str, Any]:
+    """Scores over all cases; each point is (Llama as used, Llama alone, signal)."""
+    used, alone, signal = zip(*points, strict=True)
+    row = {"llama": interval(used), "llama_alone": interval(alone)}
+    if None in signal:
+        return row | {"signal": None, "gain": None}
+    return row | {"signal": interval(signal), "gain": interval([u - s for u, s in zip(used, signal, strict=True)], share=False)}
+
+
+def _both(decision: str, case: Mapping[str, Any], embed: Embed, model: LanguageModel) -> tuple[float, float, float | None]:
+    """Points of the Llama as used, of the Llama alone, and of the signal, for one case."""
+    alone = _decided(lambda: _llama(decision, case, model))
+    if decision == "route":
+        return _points(decision, case, alone), _points(decision, case, alone), None
+    signal = _signal(decision, case, embed)
+    used = alone
+    if decision == "arguments" and signal is not None:
+        used = signal
+    if decision == "evidence":
+        signal, used = _ranked(case, embed, None), _ranked(case, embed, alone)
+        alone = max(range(len(alone)), key=lambda i: alone[i]) if alone else None
+    return _points(decision, case, used), _points(decision, case, alone), _points(decision, case, signal)
+
+
+def interval(points: Sequence[float], *, share: bool = True) -> Score:
+    """Mean with its 95 % interval: Wilson's for right or wrong, the normal one for shares and differences."""
     n, mean = len(points), sum(points) / len(points)
-    if set(points) <= {0.0, 1.0}:
+    if share and set(points) <= {0.0, 1.0}:
         middle = (mean + 1.92 / n) / (1 + 3.84 / n)
         half = 1.96 * sqrt(mean * (1 - mean) / n + 0.96 / n**2) / (1 + 3.84 / n)
     else:
         middle, half = mean, 1.96 * sqrt(sum((p - mean) ** 2 for p in points) / max(1, n - 1) / n)
-    return {"score": round(mean, 3), "low": round(max(0.0, middle - half), 3), "high": round(min(1.0, middle + half), 3)}
+    return {"score": round(mean, 3), "low": round(middle - half, 3), "high": round(middle + half, 3)}
 
 
 def write_card(path: Path, table: Mapping[str, Any]) -> None:
@@ -67,22 +89,26 @@ def _cases(path: Path) -> Iterator[dict[str, Any]]:
         yield from (json.loads(line) for line in lines if line.strip())
 
 
-def _points(decision: str, case: Mapping[str, Any], decide: Callable[[], Any]) -> float:
-    """1 for right and 0 for wrong; for a decomposition the F1 of its words."""
+def _decided(decide: Callable[[], Any]) -> Any:
+    """What the Llama decides; None where even its second reply was not of the form."""
     try:
-        decided = decide()
+        return decide()
     except ModelReplyInvalid:
-        return 0.0
+        return None
+
+
+def _points(decision: str, case: Mapping[str, Any], decided: Any) -> float:
+    """1 for right and 0 for wrong; for a decomposition the F1 of its words."""
     expected = case["expected"]
     if decision == "decompose":
-        return _f1(stems(" ".join(decided)), stems(" ".join(expected)))
+        return _f1(stems(" ".join(decided or ())), stems(" ".join(expected)))
     if decision == "arguments":
         return float(_folded(decided) == _folded(expected))
     return float(decided == expected)
 
 
 def _llama(decision: str, case: Mapping[str, Any], model: LanguageModel) -> Any:
-    """What the Llama decides, under the schema it is given in a run."""
+    """What the Llama decides alone; for evidence the probability of each sentence."""
     question = case["question"]
     if decision == "route":
         return model.choose("route", ("documents", "sub-questions", "tools", "direct"), question=question).value
@@ -91,30 +117,37 @@ def _llama(decision: str, case: Mapping[str, Any], model: LanguageModel) -> Any:
         named = model.choose("tool", [*(plain(t["name"]) for t in case["tools"]), "none"], question=question, tools=lines).value
         return next((t["name"] for t in case["tools"] if plain(t["name"]) == named), "none")
     if decision == "arguments":
-        value = model.fill(question, tool=plain(case["tool"]), argument=plain(case["argument"]), description=case["description"],
-                           options=case.get("schema", {}).get("enum")).value
-        return value or "none"
+        return model.fill(question, tool=plain(case["tool"]), argument=plain(case["argument"]), description=case["description"],
+                          options=(case.get("schema") or {}).get("enum")).value
     if decision == "evidence":
-        sure = [model.yes("evidence", question=question, sentence=sentence) for sentence in case["sentences"]]
-        return max(range(len(sure)), key=lambda i: sure[i])
+        return [model.yes("evidence", question=question, sentence=sentence) for sentence in case["sentences"]]
     return model.lines("decompose", limit=4, question=question).value
 
 
 def _signal(decision: str, case: Mapping[str, Any], embed: Embed) -> Any:
-    """What the signal decides."""
+    """What the signal decides alone."""
     question = case["question"]
     if decision == "tool":
         return signals.named_tool(question, case["tools"], embed)
     if decision == "arguments":
         found = from_text(case["argument"], case.get("schema") or {"type": "string"}, None, question, embed)
-        return found[0] if found else "none"
-    if decision == "evidence":
-        passage = " ".join(case["sentences"])
-        starts = [sum(len(s) + 1 for s in case["sentences"][:i]) for i in range(len(case["sentences"]))]
-        places = [(start, start + len(s)) for start, s in zip(starts, case["sentences"], strict=True)]
-        ranked = signals.rank_sentences(question, [Evidence("case", "", "", 0, len(passage), passage, 0.0)], embed, {}, spans=places)
-        return next((places.index((s.start, s.end)) for s in ranked), None)
-    return split(question)
+        return found[0] if found else None
+    return split(question) if decision == "decompose" else None
+
+
+def _ranked(case: Mapping[str, Any], embed: Embed, sure: Sequence[float] | None) -> int | None:
+    """The index of the sentence ranked first, by the signal alone or together with the Llama's probabilities."""
+    passage = " ".join(case["sentences"])
+    places, at = [], 0
+    for sentence in case["sentences"]:
+        places.append((at, at + len(sentence)))
+        at += len(sentence) + 1
+    evidence = [Evidence("case", "", "", 0, len(passage), passage, 0.0)]
+    ranked = signals.rank_sentences(case["question"], evidence, embed, {}, spans=places)
+    index = {place: number for number, place in enumerate(places)}
+    if sure:
+        ranked = signals.weighed(ranked, [sure[index[s.start, s.end]] for s in ranked])
+    return index[ranked[0].start, ranked[0].end] if ranked else None
 
 
 def _folded(value: Any) -> str:

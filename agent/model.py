@@ -7,12 +7,15 @@ It does not know who decides what (agent/decisions.py), how a request travels (a
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any
 
 from ..errors import ModelReplyInvalid
 from .endpoint import Connection, Endpoint, Message
+from .language import LanguageModel, Reply, Spent, counted, metered
 from .replies import action_schema, described, lines_schema, probability, read_action, read_lines, spans
+
+__all__ = ["LanguageModel", "Model", "Reply", "ScriptedModel", "Spent", "metered"]
 
 Prompts = Mapping[str, Mapping[str, Any]]
 
@@ -34,39 +37,6 @@ PROMPTS: Prompts = {
         "user": "{question}",
     },
 }
-
-
-@dataclass(frozen=True)
-class Reply:
-    """A parsed reply and the words it was parsed from.
-
-    `probability` (0..1) is that of the chosen option among all options, None where the server tells no token
-    probabilities. The tokens are those of all tries together.
-    """
-
-    value: Any
-    text: str
-    probability: float | None = None
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-
-
-class LanguageModel(Protocol):
-    """What the agent asks of a language model; `Model` and `ScriptedModel` are two of them."""
-
-    @property
-    def adapter(self) -> str | None: ...
-    @property
-    def card(self) -> Mapping[str, Any] | None: ...
-    def choose(self, decision: str, options: Sequence[str], **fields: str) -> Reply: ...
-    def yes(self, decision: str, **fields: str) -> float: ...
-    def fill(self, question: str, *, tool: str, argument: str, description: str,
-             options: Sequence[str] | None = None) -> Reply: ...
-    def lines(self, decision: str, *, limit: int, **fields: str) -> Reply: ...
-    def act(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]], *, max_tokens: int = 512) -> Reply: ...
-    def write(self, messages: Sequence[Message], *, max_tokens: int = 256) -> Reply: ...
-    def stream(self, messages: Sequence[Message], *, max_tokens: int = 256) -> Iterator[str]: ...
-    def close(self) -> None: ...
 
 
 class Model:
@@ -172,9 +142,12 @@ class Model:
         message = self._connection.complete(messages, max_tokens=max_tokens, schema=schema, probabilities=bool(options))
         text, usage = str(message.text), message.usage_metadata or {}
         tokens = (message.response_metadata.get("logprobs") or {}).get("content") or []
-        spent = (before.prompt_tokens, before.completion_tokens) if before else (0, 0)
-        return Reply(text, text, probability(tokens, options, text), spent[0] + usage.get("input_tokens", 0),
-                     spent[1] + usage.get("output_tokens", 0))
+        sure, sizes = probability(tokens, options, text), (usage.get("input_tokens", 0), usage.get("output_tokens", 0))
+        reply = counted(Reply(text, text, sure, *sizes))
+        if before is None:
+            return reply
+        return replace(reply, prompt_tokens=reply.prompt_tokens + before.prompt_tokens,
+                       completion_tokens=reply.completion_tokens + before.completion_tokens)
 
 
 class ScriptedModel:
@@ -196,27 +169,34 @@ class ScriptedModel:
         self._values.extend(values)
 
     def choose(self, decision: str, options: Sequence[str], **fields: str) -> Reply:
+        """The next value, which must be one of `options`."""
         return self._next(decision, {"options": tuple(options), **fields}, allowed=options)
 
     def yes(self, decision: str, **fields: str) -> float:
+        """The next value, a number."""
         return float(self._next(decision, fields).value)
 
     def fill(self, question: str, *, tool: str, argument: str, description: str, options: Sequence[str] | None = None) -> Reply:
+        """The next value, which must be one of `options`, words of the question, or None."""
         fields = {"question": question, "tool": tool, "argument": argument, "description": description, "options": options}
         return self._next("arguments", fields, allowed=[*(spans(question) if options is None else options), None])
 
     def lines(self, decision: str, *, limit: int, **fields: str) -> Reply:
+        """The next value, a list of lines."""
         return self._next(decision, {"limit": limit, **fields})
 
     def act(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]], *, max_tokens: int = 512) -> Reply:
+        """The next value, which must be a call of one of `tools`."""
         reply = self._next("act", {"messages": list(messages), "tools": list(tools)})
         read_action(reply.value, [tool.get("function", tool) for tool in tools])
         return reply
 
     def write(self, messages: Sequence[Message], *, max_tokens: int = 256) -> Reply:
+        """The next value, a text."""
         return self._next("write", {"messages": list(messages)})
 
     def stream(self, messages: Sequence[Message], *, max_tokens: int = 256) -> Iterator[str]:
+        """The next value, a text, word by word."""
         yield from re.findall(r"\S+\s*", self._next("stream", {"messages": list(messages)}).text)
 
     def close(self) -> None:
@@ -230,7 +210,7 @@ class ScriptedModel:
         if allowed is not None and value not in allowed:
             raise AssertionError(f"ScriptedModel was to reply {value!r} to '{asked}', which allows {list(allowed)[:20]}.")
         text = value if isinstance(value, str) else json.dumps(value)
-        return Reply(value, text, prompt_tokens=1, completion_tokens=1)
+        return counted(Reply(value, text, prompt_tokens=1, completion_tokens=1))
 
 
 def _read(reply: Reply, parse: Callable[[Any], Any]) -> Reply | None:

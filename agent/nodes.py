@@ -6,8 +6,9 @@ after a crash changes nothing. Only here does a `ToolRetry` become an observatio
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from functools import wraps
 from typing import Any
 
 from langgraph.runtime import Runtime
@@ -18,13 +19,27 @@ from ..tools.proposals import propose as enter_proposal
 from .arguments import Sources
 from .compose import PARTS, SEARCH, compose, in_context
 from .means import Means, State
+from .model import metered
 from .parts import answer_parts
 from .react import next_action
 from .state import Budget, ProposalView, Step, Usage
 
+Node = Callable[[State, Runtime[Means]], State]
 RESULT_SHOWN = 2_000  # characters of a result that a step shows and a prompt holds
 
 
+def counted(node: Node) -> Node:
+    """The node with the tokens that it spent on the model added to what it changes."""
+    @wraps(node)
+    def counting(state: State, runtime: Runtime[Means]) -> State:
+        with metered() as spent:
+            changed = node(state, runtime)
+        return {**changed, "prompt_tokens": spent.prompt, "completion_tokens": spent.completion}
+
+    return counting
+
+
+@counted
 def choose(state: State, runtime: Runtime[Means]) -> State:
     """The next action: a call, a proposal, or the answer. At a cap, or when nothing new would come, the answer."""
     means = runtime.context
@@ -47,7 +62,7 @@ def _first(state: State, means: Means) -> State:
     best = evidence[0].score if evidence else 0.0
     with means.database.connection() as connection:
         sources = replace(_sources(state, means), connection=connection)
-        plan = means.decisions.plan(state["question"], list(means.registry), sources, best, forced=state.get("forced_route"))
+        plan = means.decisions.plan(question, list(means.registry), sources, best, forced=state.get("forced_route"))
     known = {"routes": [plan.route], "evidence": [asdict(item) for item in evidence], "parts": list(plan.parts)}
     if plan.route == "direct":
         return {**known, "action": {"kind": "answer"}}
@@ -80,6 +95,7 @@ def _toward(goal: Any, state: State, means: Means, by: dict[str, str]) -> State:
     return {"kind": kind, "tool": found.tool.name, "arguments": found.filled.arguments, "decided_by": {**by, **decided}}
 
 
+@counted
 def act(state: State, runtime: Runtime[Means]) -> State:
     """Make the chosen call and record what came back, an error included."""
     means, action, began = runtime.context, state["action"], time.monotonic()
@@ -128,7 +144,11 @@ def wait(state: State, runtime: Runtime[Means]) -> State:
 
 def answer(state: State, runtime: Runtime[Means]) -> State:
     """The answer, from what was observed."""
-    made = compose(state, runtime.context, usage(state))
+    with metered() as spent:
+        made = compose(state, runtime.context, usage(state))
+    cost = replace(usage(state), prompt_tokens=made.usage.prompt_tokens + spent.prompt,
+                   completion_tokens=made.usage.completion_tokens + spent.completion)
+    made = replace(made, usage=cost)
     runtime.stream_writer({"text": made.text})
     return {"answer": made.json()}
 

@@ -33,6 +33,7 @@ class Unfit(Exception):
 
 
 def model_files(settings: Settings) -> str:
+    """The model and the adapter that the settings name are here."""
     model = find(settings)
     adapter = model.adapter(settings.adapter)
     return f"{model.name} in {model.source}, {f'adapter {adapter.name}' if adapter else 'no adapter'}"
@@ -66,6 +67,7 @@ def template(settings: Settings, served: Served) -> str:
 
 
 def context(settings: Settings, served: Served) -> str:
+    """Each request has all the tokens that the model was trained for."""
     endpoint, wanted = served.endpoint(), find(settings).context
     told = fetch(f"{endpoint.url.removesuffix('/v1')}/props", endpoint.key)["default_generation_settings"]["n_ctx"]
     if told < wanted:

@@ -21,16 +21,15 @@ OWN = [
 
 
 def next_action(state: State, means: Means) -> dict[str, Any]:
-    """What the model wants next, as the change of state of the node `choose`; its tokens are counted."""
+    """What the model wants next, as the change of state of the node `choose`."""
     listed = signals.shortlist(state["question"], list(means.registry), means.embedder.embed, limit=8)
     schemas = [*OWN, *(tool.function_schema() for tool, _ in listed)]
     reply = means.model().act(messages_for(state["question"], state.get("history") or [], state["steps"]), schemas)
     name, arguments = reply.value["name"], reply.value["arguments"]
     routes = list(dict.fromkeys([*(state.get("routes") or []), ROUTE_OF.get(name, "tools")]))
-    spent = {"prompt_tokens": reply.prompt_tokens, "completion_tokens": reply.completion_tokens}
     if name == "answer":
         said = {"said": arguments.get("text") or ""}
-        return {**spent, **said, "routes": state.get("routes") or routes, "action": {"kind": "answer"}}
+        return {**said, "routes": state.get("routes") or routes, "action": {"kind": "answer"}}
     kind = "propose" if name in means.registry.names and means.registry.get(name).writes else "act"
     decided = {"route": "llama", "tool": "llama", "arguments": "llama"}
-    return {**spent, "routes": routes, "action": {"kind": kind, "tool": name, "arguments": arguments, "decided_by": decided}}
+    return {"routes": routes, "action": {"kind": kind, "tool": name, "arguments": arguments, "decided_by": decided}}
