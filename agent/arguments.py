@@ -56,9 +56,17 @@ class Fillable(Protocol):
     description: str
     parameters: dict[str, Any]
 
-    def choices(self, argument: str, connection: Any, arguments: Mapping[str, Any]) -> Sequence[str] | None: ...
-    def canonical(self, argument: str, value: Any) -> Any | None: ...
-    def read(self, argument: str, text: str, connection: Any, arguments: Mapping[str, Any]) -> Any | None: ...
+    def choices(self, argument: str, connection: Any, arguments: Mapping[str, Any]) -> Sequence[str] | None:
+        """The values that exist for an argument; None when anything may stand there."""
+        ...
+
+    def canonical(self, argument: str, value: Any) -> Any | None:
+        """A value in the form that the tool works with; None when it is none."""
+        ...
+
+    def read(self, argument: str, text: str, connection: Any, arguments: Mapping[str, Any]) -> Any | None:
+        """What the tool's own reader finds in a text."""
+        ...
 
 
 Ask = Callable[[Fillable, str, dict[str, Any], Sequence[str] | None], Any]

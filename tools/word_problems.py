@@ -31,6 +31,7 @@ class Problem:
     numbers: tuple[str, ...]
 
     def says(self, pattern: str) -> bool:
+        """Whether words of the pattern stand in the sentence."""
         return re.search(rf"\b(?:{pattern})\b", self.text, re.IGNORECASE) is not None
 
 
