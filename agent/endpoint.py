@@ -56,13 +56,11 @@ class Connection:
                 opened = self._opened(lost=opened[0])
                 return _send(*opened, messages, max_tokens, schema, probabilities)
 
-    def stream(self, messages: Sequence[Message], *, max_tokens: int) -> Iterator[str]:
-        """Free text, piece by piece as it is decoded."""
+    def stream(self, messages: Sequence[Message], *, max_tokens: int) -> Iterator[Any]:
+        """Langchain's message chunks as they are decoded; the last one has the usage."""
         endpoint, client = self._opened()
         with _translated(endpoint.url):
-            for piece in client.stream(list(messages), max_tokens=max_tokens, extra_body=_extra(endpoint, None)):
-                if piece.text:
-                    yield str(piece.text)
+            yield from client.stream(list(messages), max_tokens=max_tokens, extra_body=_extra(endpoint, None))
 
     def close(self) -> None:
         """Forgets the client; the next request opens another."""
@@ -110,7 +108,7 @@ def _client(endpoint: Endpoint, timeout: float) -> Any:
 
     travel = openai.DefaultHttpxClient(trust_env=endpoint.scales is None)
     return ChatOpenAI(base_url=endpoint.url, api_key=endpoint.key, model=endpoint.name, temperature=0, timeout=timeout,  # type: ignore[call-arg]
-                      max_retries=0, http_client=travel)
+                      max_retries=0, stream_usage=True, http_client=travel)
 
 
 def _send(endpoint: Endpoint, client: Any, messages: Sequence[Message], max_tokens: int, schema: Mapping[str, Any] | None,

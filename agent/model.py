@@ -113,7 +113,11 @@ class Model:
 
     def stream(self, messages: Sequence[Message], *, max_tokens: int = 256) -> Iterator[str]:
         """Free text, piece by piece as it is decoded."""
-        return self._connection.stream(messages, max_tokens=max_tokens)
+        for piece in self._connection.stream(messages, max_tokens=max_tokens):
+            if usage := piece.usage_metadata:
+                counted(Reply(None, "", None, usage["input_tokens"], usage["output_tokens"]))
+            if piece.text:
+                yield str(piece.text)
 
     def _messages(self, decision: str, fields: Mapping[str, str]) -> list[Message]:
         prompt = self._prompts[decision]

@@ -24,8 +24,9 @@ SIGNALS_ONLY = {"decisions": {}}  # a card that proves nothing: every decision i
 
 @pytest.fixture(scope="module")
 def assistant(settings: Settings) -> Iterator[Assistant]:
-    with Assistant.open(settings=settings, collection="shop", tools=["askfirst.examples.shop"],
-                        model=ScriptedModel(card=SIGNALS_ONLY)) as opened:
+    with Assistant.open(
+        settings=settings, collection="shop", tools=["askfirst.examples.shop"], model=ScriptedModel(card=SIGNALS_ONLY)
+    ) as opened:
         with opened.database.connection() as connection:
             shop.reset(connection)
         opened.ingest(shop.DOCUMENTS)
@@ -60,8 +61,14 @@ class Stub:
         content = self.contents.pop(0) if len(self.contents) > 1 else self.contents[0]
         message = {"role": "assistant", "content": content}
         usage = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
-        return {"id": "1", "object": "chat.completion", "created": 1, "model": "local", "usage": usage,
-                "choices": [{"index": 0, "finish_reason": "stop", "message": message}]}
+        return {
+            "id": "1",
+            "object": "chat.completion",
+            "created": 1,
+            "model": "local",
+            "usage": usage,
+            "choices": [{"index": 0, "finish_reason": "stop", "message": message}],
+        }
 
     def close(self) -> None:
         self.server.shutdown()

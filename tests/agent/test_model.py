@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from askfirst.agent.model import Model, ScriptedModel
+from askfirst.agent.model import Model, ScriptedModel, metered
 from askfirst.agent.replies import probability, spans
 from askfirst.agent.serve import open_model
 from askfirst.errors import ModelDown, ModelReplyInvalid
@@ -89,6 +89,16 @@ def test_the_action_may_be_to_answer(model: Model) -> None:
 def test_text_streams_as_it_is_written(model: Model) -> None:
     asked = [{"role": "user", "content": "Tell me about the weather."}]
     assert "".join(model.stream(asked, max_tokens=20)) == model.write(asked, max_tokens=20).text
+
+
+def test_streamed_and_written_text_cost_the_same_tokens(model: Model) -> None:
+    asked = [{"role": "user", "content": "Tell me about the weather."}]
+    with metered() as streamed:
+        list(model.stream(asked, max_tokens=20))
+    with metered() as written:
+        model.write(asked, max_tokens=20)
+    assert streamed == written
+    assert written.completion > 0
 
 
 def test_tokens_are_those_the_server_counted(model: Model) -> None:
