@@ -7,6 +7,7 @@ or of models: tokens are counted by whoever calls.
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Literal
 
 from .documents import Chunk
@@ -119,7 +120,7 @@ def _sections(text: str) -> Iterator[tuple[str, list[Block]]]:
     path: list[tuple[int, str]] = []
     body: list[Block] = []
     found = blocks(text)
-    for block, following in zip(found, [*found[1:], None], strict=True):
+    for block, following in zip_longest(found, found[1:]):
         if block.kind != "heading":
             body.append(block)
             continue
@@ -146,27 +147,30 @@ def _packed(text: str, section: list[Block], count_tokens: Callable[[str], int],
     current: Span | None = None
     used = 0
     for start, end in _fitting(text, section, count_tokens, room):
-        tokens = count_tokens(text[start:end])
-        if current and used + tokens > room:
+        cost = _cost(text[start:end], count_tokens)
+        if current and used + cost > room:
             yield current
             current, used = None, 0
-        current, used = (current[0] if current else start, end), used + tokens
+        current, used = (current[0] if current else start, end), used + cost
     if current:
         yield current
 
 
 def _fitting(text: str, section: list[Block], count_tokens: Callable[[str], int], room: int) -> Iterator[Span]:
+    """Blocks, or their units, or their words: the first of these that fit."""
     for block in section:
-        if _fits(text, (block.start, block.end), count_tokens, room):
+        if _cost(text[block.start : block.end], count_tokens) <= room:
             yield _trimmed(text, block.start, block.end)
             continue
-        for unit in _whole_units(text, block):
-            yield from [unit] if _fits(text, unit, count_tokens, room) else _words(text, *unit)
+        for start, end in _whole_units(text, block):
+            fits = _cost(text[start:end], count_tokens) <= room
+            yield from [(start, end)] if fits else _words(text, start, end)
 
 
-def _fits(text: str, span: Span, count_tokens: Callable[[str], int], room: int) -> bool:
-    # A word piece model calls any long word one unknown token, so characters are bounded too.
-    return span[1] - span[0] <= room * 12 and count_tokens(text[slice(*span)]) <= room
+def _cost(stretch: str, count_tokens: Callable[[str], int]) -> int:
+    """Tokens, but at least one for twelve characters: a word piece model calls any long word one unknown token."""
+    by_length = len(stretch) // 12
+    return by_length if by_length > 10 * SIZE else max(by_length, count_tokens(stretch))
 
 
 def _trimmed(text: str, start: int, end: int) -> Span:

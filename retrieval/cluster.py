@@ -90,8 +90,9 @@ class Cluster:
 
     def stop(self) -> None:
         """Stop the server, however it is; after this no process of this folder is left."""
-        if alive(self.data):
-            self._run("pg_ctl", "stop", "-D", str(self.data), "-m", "fast", "-t", str(PATIENCE))
+        for mode in ("fast", "immediate"):  # the second recovers at the next start, as after a crash
+            if alive(self.data):
+                self._run("pg_ctl", "stop", "-D", "data", "-m", mode, "-t", "20")
         # Backends outlive a killed postmaster for a moment. While one lives, a new server could ruin the data.
         _, stubborn = psutil.wait_procs([each for each in psutil.process_iter() if _works_in(each.pid, self.data)], timeout=5)
         for process in stubborn:

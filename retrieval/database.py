@@ -4,8 +4,9 @@ It opens the embedded PostgreSQL or the server of `settings.database_url`, and k
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -19,7 +20,7 @@ from .migrate import check_versions, migrate
 from .postgres import EmbeddedPostgres
 
 MOST_CONNECTIONS = 16
-PATIENCE = 10  # seconds; a server that lost one process refuses connections for about one
+PATIENCE = 20  # seconds; a server that lost one process refuses connections for about one, more on a busy machine
 
 
 class Database:
@@ -103,17 +104,17 @@ class Database:
             raise DatabaseDown(_one_line(error)) from error
 
     def _borrow(self) -> Connection:
-        self._revive()
-        try:
-            connection = self._pool.getconn(timeout=PATIENCE)
-        except PoolTimeout:
-            with _connect(self.url):
-                problem = f"all {MOST_CONNECTIONS} connections have been busy for {PATIENCE} seconds"
-            raise DatabaseDown(problem) from None
-        if not self._server or self._server.running():
-            return connection
-        self._pool.putconn(connection)  # the server died while this one was handed out
-        return self._borrow()
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            self._revive()
+            # In short turns: the pool makes a new attempt to connect only for a new request.
+            with suppress(PoolTimeout):
+                connection = self._pool.getconn(timeout=1)
+                if not self._server or self._server.running():
+                    return connection
+                self._pool.putconn(connection)  # the server died while this one was handed out
+        with _connect(self.url):
+            raise DatabaseDown(f"all {MOST_CONNECTIONS} connections have been busy for {PATIENCE} seconds")
 
     def _revive(self) -> None:
         if self._server and not self._server.running():
