@@ -26,7 +26,9 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     home: Path = Field(description="Holds the embedded database, derived model files and logs.")
-    database_url: str | None = Field(None, description="A PostgreSQL 15-18 of your own with pgvector 0.8+; else the embedded one.")
+    database_url: str | None = Field(
+        None, description="A PostgreSQL 15-18 of your own with pgvector 0.8+; else the embedded one."
+    )
     postgres_user: str | None = Field(None, description="System user that runs the embedded PostgreSQL when started as root.")
     collection: str = Field("default", description="Which documents are searched when none is named.")
     tools: tuple[str, ...] = Field((), description="Python modules whose @tool functions the assistant may use.")
@@ -38,7 +40,9 @@ class Settings(BaseModel):
     decide: dict[Decision, Decider] = Field(default_factory=dict, description="Overrides of who decides what.")
     sql_url: str | None = Field(None, description="Database that the read-only SQL tool queries; none, no tool.")
     sql_tables: tuple[str, ...] = Field((), description="Tables (schema.name) that the SQL tool may read.")
-    refuse_below: float = Field(0.45, ge=0, le=1, description="Evidence that supports an answer less than this leads to a refusal.")
+    refuse_below: float = Field(
+        0.45, ge=0, le=1, description="Evidence that supports an answer less than this leads to a refusal."
+    )
     max_steps: int = Field(8, ge=1, description="Turns of one run's loop.")
     max_tool_calls: int = Field(12, ge=1, description="Tool calls in one run, those of sub-questions included.")
     max_tokens: int = Field(20_000, ge=1, description="Prompt and completion tokens in one run.")
@@ -52,7 +56,7 @@ class Settings(BaseModel):
         """Settings from overrides, environment and file. Raises `SettingInvalid` naming the setting and the known ones."""
         environment = os.environ if environment is None else environment
         given = {key: value for key, value in overrides.items() if value is not None}
-        variables = {key[len(PREFIX):].lower(): value for key, value in environment.items() if key.startswith(PREFIX)}
+        variables = {key[len(PREFIX) :].lower(): value for key, value in environment.items() if key.startswith(PREFIX)}
         home = Path(given.get("home") or variables.get("home") or default_home()).expanduser().absolute()
         try:
             values = read_file(home / "settings.toml") | {key: _parse(key, text) for key, text in variables.items()} | given

@@ -22,17 +22,24 @@ ZIP = re.compile(r"(?<![\d#\w])\d{5}(?:-\d{4})?(?!\d)")
 MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
 DATE = re.compile(
     rf"\b(?:\d{{4}}-\d{{2}}-\d{{2}}|\d{{1,2}}(?:st|nd|rd|th)?\s(?:of\s)?{MONTH},?\s\d{{4}}|{MONTH}\s\d{{1,2}}(?:st|nd|rd|th)?,?\s\d{{4}}|"
-    rf"\d{{1,2}}[./]\d{{1,2}}[./]\d{{4}}|today|tomorrow|yesterday)\b", re.IGNORECASE)
+    rf"\d{{1,2}}[./]\d{{1,2}}[./]\d{{4}}|today|tomorrow|yesterday)\b",
+    re.IGNORECASE,
+)
 ADDRESS = re.compile(
     r"(?<![#\w])(?P<street>\d{1,6}\s+(?:[\w.']+\s+){1,4}?(?:street|st|avenue|ave|road|rd|lane|ln|drive|dr|boulevard|blvd|court|ct|"
     r"way|place|pl|circle|highway|square|terrace|row|close)\b\.?)"
     r"(?:,?\s*(?P<street2>(?:suite|ste|apt|apartment|unit|floor)\.?\s*#?\w+))?"
     r"(?:,?\s*(?:in\s+)?(?P<city>[A-Za-z][A-Za-z.' -]*?)(?:,\s*|\s+)(?P<state>[A-Za-z]{2}(?=,?\s*\d{5}|\W*$|,|\.)|"
-    r"(?-i:[A-Z][a-z]+(?: [A-Z][a-z]+)?)(?=,?\s*\d{5}))\b,?\s*(?P<zip>\d{5}(?:-\d{4})?)?)?(?:,?\s*(?P<country>USA|United States|Canada|UK)\b)?",
+    r"(?-i:[A-Z][a-z]+(?: [A-Z][a-z]+)?)(?=,?\s*\d{5}))\b,?\s*(?P<zip>\d{5}(?:-\d{4})?)?)?"
+    r"(?:,?\s*(?P<country>USA|United States|Canada|UK)\b)?",
     re.IGNORECASE,
 )
-BACK = re.compile(r"^\s*(?:and|also|but|so|then)\b|\b(?:it|its|that one|this one|the same|them|their|what about|how about)\b", re.I)
-EVERYTHING = re.compile(r"\b(everything|all (?:of )?(?:the |my )?(?:items|products|it|them)|whole order|entire order|both)\b", re.I)
+BACK = re.compile(
+    r"^\s*(?:and|also|but|so|then)\b|\b(?:it|its|that one|this one|the same|them|their|what about|how about)\b", re.I
+)
+EVERYTHING = re.compile(
+    r"\b(everything|all (?:of )?(?:the |my )?(?:items|products|it|them)|whole order|entire order|both)\b", re.I
+)
 # Words by which arguments of these kinds are usually called, and how their values are found in a text.
 KINDS: dict[str, Callable[[str], list[str]]] = {
     "email": lambda text: _all(EMAIL, text),
@@ -118,8 +125,9 @@ def fill(tool: Fillable, sources: Sources) -> Filled:
     return Filled(found, tuple(name for name in required if name not in found), by, firm)
 
 
-def _spoken(tool: Fillable, name: str, schema: dict[str, Any], choices: Sequence[str] | None, sources: Sources,
-            found: Mapping[str, Any]) -> tuple[Any | None, bool]:
+def _spoken(
+    tool: Fillable, name: str, schema: dict[str, Any], choices: Sequence[str] | None, sources: Sources, found: Mapping[str, Any]
+) -> tuple[Any | None, bool]:
     """What the person said for one argument, and whether it is certain to be meant for it.
 
     Earlier turns only complete what is missing, and are certain where the question refers back to them.

@@ -41,8 +41,15 @@ class Assistant:
         self._closers: list[Callable[[], None]] = [database.close]
 
     @classmethod
-    def open(cls, *, settings: Settings | None = None, database: str | None = None, model: LanguageModel | str | None = None,
-             tools: Iterable[str] | None = None, **overrides: Any) -> "Assistant":
+    def open(
+        cls,
+        *,
+        settings: Settings | None = None,
+        database: str | None = None,
+        model: LanguageModel | str | None = None,
+        tools: Iterable[str] | None = None,
+        **overrides: Any,
+    ) -> "Assistant":
         """An assistant on the embedded PostgreSQL and the shipped Llama, or on what is named.
 
         `database` is a PostgreSQL URL; `model` a shipped model's name, the URL of an OpenAI-compatible server, or an object
@@ -69,10 +76,18 @@ class Assistant:
         while self._closers:
             self._closers.pop()()
 
-    def ingest(self, *paths: str | Path, collection: str | None = None, prune: bool = False, progress: Progress | None = None) -> IngestReport:
+    def ingest(
+        self, *paths: str | Path, collection: str | None = None, prune: bool = False, progress: Progress | None = None
+    ) -> IngestReport:
         """Reads files and folders into a collection; unchanged files cost nothing. See retrieval/ingest.py."""
-        return ingest(self.database, self.embedder, [Path(path) for path in paths], collection=collection or self.settings.collection,
-                      progress=progress, prune=prune)
+        return ingest(
+            self.database,
+            self.embedder,
+            [Path(path) for path in paths],
+            collection=collection or self.settings.collection,
+            progress=progress,
+            prune=prune,
+        )
 
     def search(self, question: str, *, collection: str | None = None, limit: int = 8) -> list[Evidence]:
         """The best passages, best first."""
@@ -86,8 +101,16 @@ class Assistant:
         """The collections that exist, by name."""
         return collections(self.database)
 
-    def ask(self, question: str, *, collection: str | None = None, route: Route | None = None, thread: str | None = None,
-            by: str | None = None, run: str | None = None) -> Answer:
+    def ask(
+        self,
+        question: str,
+        *,
+        collection: str | None = None,
+        route: Route | None = None,
+        thread: str | None = None,
+        by: str | None = None,
+        run: str | None = None,
+    ) -> Answer:
         """Answers a question. A write is only proposed: the answer is then `waiting` and holds the proposal.
 
         `run` is an id of the caller's own: asked again with the same one, after a crash say, the run goes on where it
@@ -97,8 +120,16 @@ class Assistant:
         assert isinstance(answer, Answer)
         return answer
 
-    def stream(self, question: str, *, collection: str | None = None, route: Route | None = None, thread: str | None = None,
-               by: str | None = None, run: str | None = None) -> Iterator[Step | str | Answer]:
+    def stream(
+        self,
+        question: str,
+        *,
+        collection: str | None = None,
+        route: Route | None = None,
+        thread: str | None = None,
+        by: str | None = None,
+        run: str | None = None,
+    ) -> Iterator[Step | str | Answer]:
         """The steps as they end, then the text, then the `Answer`, which is always the last piece."""
         collection = self._checked(question, collection)
         if run and (stored := runs.answer(self.database, run)):
@@ -107,8 +138,15 @@ class Assistant:
         run, thread = run or uuid.uuid4().hex, thread or uuid.uuid4().hex
         history = runs.history(self.database, thread)
         runs.begin(self.database, run=run, thread=thread, question=question, collection=collection)
-        yield from self._runner.start(question=question.strip(), run=run, thread=thread, collection=collection, history=history,
-                                      forced_route=route, requester=by or self.settings.user)
+        yield from self._runner.start(
+            question=question.strip(),
+            run=run,
+            thread=thread,
+            collection=collection,
+            history=history,
+            forced_route=route,
+            requester=by or self.settings.user,
+        )
 
     def proposals(self, state: str | None = "waiting") -> list[Proposal]:
         """Proposals in a state, oldest first; all of them for None."""
@@ -120,8 +158,16 @@ class Assistant:
 
     def propose(self, tool: str, arguments: Mapping[str, Any], *, by: str | None = None) -> Proposal:
         """Proposes a write without the model."""
-        return ledger.propose(self.database, self.registry.get(tool), dict(arguments), key=uuid.uuid4().hex, requester=by or self.settings.user,
-                              thread="", run="", hours=self.settings.proposal_hours)
+        return ledger.propose(
+            self.database,
+            self.registry.get(tool),
+            dict(arguments),
+            key=uuid.uuid4().hex,
+            requester=by or self.settings.user,
+            thread="",
+            run="",
+            hours=self.settings.proposal_hours,
+        )
 
     def approve(self, id: str, *, by: str, edits: Mapping[str, Any] | None = None, digest: str | None = None) -> Answer:
         """Executes a proposal, once, and ends the run that waits for it. Raises `ProposalDecided` when another was first.
@@ -139,7 +185,9 @@ class Assistant:
         """Ends a proposal without doing it."""
         return self._runner.resume(ledger.reject(self.database, id, by=by, why=why))
 
-    def batch(self, questions: Iterable[Mapping[str, Any]], out: Path, *, concurrency: int = 1, progress: Progress | None = None) -> BatchReport:
+    def batch(
+        self, questions: Iterable[Mapping[str, Any]], out: Path, *, concurrency: int = 1, progress: Progress | None = None
+    ) -> BatchReport:
         """Answers many questions into a JSONL file; run again after a crash, it goes on where it stopped."""
         return run_batch(self.ask, questions, out, concurrency=concurrency, progress=progress)
 

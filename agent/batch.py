@@ -40,8 +40,14 @@ def questions_in(path: Path) -> Iterator[dict[str, Any]]:
         yield record
 
 
-def run_batch(ask: Ask, questions: Iterable[Mapping[str, Any]], out: Path, *, concurrency: int = 1,
-              progress: Callable[[int, int, str], None] | None = None) -> BatchReport:
+def run_batch(
+    ask: Ask,
+    questions: Iterable[Mapping[str, Any]],
+    out: Path,
+    *,
+    concurrency: int = 1,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> BatchReport:
     """One line for each question: its "id" and the answer, or an "error". A line is on disk before the next question ends.
 
     Questions whose id stands in `out` with an answer are passed over; those with an error are asked again.
@@ -51,7 +57,9 @@ def run_batch(ask: Ask, questions: Iterable[Mapping[str, Any]], out: Path, *, co
     todo = [record for id, record in wanted.items() if id not in finished]
     lock, statuses, failed = Lock(), {}, 0
     with out.open("a", encoding="utf-8") as file, ThreadPoolExecutor(max_workers=concurrency) as pool:
-        pending: dict[Future[dict[str, Any]], str] = {pool.submit(_line, ask, record, _run_id(out, record)): str(record["id"]) for record in todo}
+        pending: dict[Future[dict[str, Any]], str] = {
+            pool.submit(_line, ask, record, _run_id(out, record)): str(record["id"]) for record in todo
+        }
         for done, future in enumerate(as_completed(pending), 1):
             line = future.result()
             with lock:

@@ -7,8 +7,8 @@ from ..retrieval.documents import Evidence
 from . import wording
 from .arguments import refers_back
 from .means import Means, State
-from .proof import proved
 from .prompts import word_answer
+from .proof import proved
 from .state import Answer, Citation, ProposalView, Status, Step, Usage, read_sub_question
 
 SEARCH, PARTS = "search_documents", "ask_sub_questions"

@@ -4,7 +4,7 @@ A `Decisions` is made once per assistant. It changes nothing and calls no tool: 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 from ..errors import ModelReplyInvalid
@@ -12,7 +12,7 @@ from ..retrieval.decompose import decompose
 from ..retrieval.documents import Evidence
 from ..settings import Decider, Decision, Settings
 from . import signals
-from .arguments import Embed, Filled, Sources, fill
+from .arguments import Embed, Sources, fill
 from .model import LanguageModel
 from .signals import Candidate, Sentence
 from .split import split
@@ -29,6 +29,7 @@ def deciders(card: Mapping[str, Any] | None, settings: Settings) -> dict[Decisio
     Proved: over the same held-out cases its gain on the signal is not below zero at the lower end of the 95 % interval. A
     model without a card (any larger Llama behind a URL) decides everything.
     """
+
     def proved(decision: Decision) -> Decider:
         if card is None:
             return "llama"
@@ -60,8 +61,16 @@ class Decisions:
     model: Callable[[], LanguageModel]
     free: bool = False
 
-    def plan(self, question: str, tools: Sequence[Any], sources: Sources, documents: float, *,
-             forced: Route | None = None, parts: Sequence[str] = ()) -> Plan:
+    def plan(
+        self,
+        question: str,
+        tools: Sequence[Any],
+        sources: Sources,
+        documents: float,
+        *,
+        forced: Route | None = None,
+        parts: Sequence[str] = (),
+    ) -> Plan:
         """The route of a question and what it needs. `documents` is the best search score, which a tool has to beat."""
         goal = self.goal(question, tools, sources)
         parts = parts or self.parts(question)
@@ -76,7 +85,11 @@ class Decisions:
         route = signals.route(question, goal, parts, documents)
         if self.who["route"] != "llama":
             return route
-        open_to = [each for each in ROUTES if (each != "tools" or goal and not goal.filled.missing) and (each != "sub-questions" or len(parts) > 1)]
+        open_to = [
+            each
+            for each in ROUTES
+            if (each != "tools" or (goal and not goal.filled.missing)) and (each != "sub-questions" or len(parts) > 1)
+        ]
         return self._choose("route", open_to, question=question) or route
 
     def goal(self, question: str, tools: Sequence[Any], sources: Sources) -> Candidate | None:
@@ -99,7 +112,9 @@ class Decisions:
         missing = tuple(name for name in filled.missing if name not in brought)
         return Candidate(tool, replace(filled, missing=missing, firm=filled.firm + len(brought)), score, hops=len(brought))
 
-    def producer(self, argument: str, tools: Sequence[Any], sources: Sources, *, but: Sequence[str], depth: int = 2) -> Candidate | None:
+    def producer(
+        self, argument: str, tools: Sequence[Any], sources: Sources, *, but: Sequence[str], depth: int = 2
+    ) -> Candidate | None:
         """A look-up whose result holds `argument` and whose own arguments are there or can be brought in turn."""
         if not set(plain(argument).split()) & IDENTIFIERS:
             return None
@@ -135,7 +150,9 @@ class Decisions:
             return list(decompose(question, propose=lambda asked: self.model().lines("decompose", limit=4, question=asked).value))
         return list(decompose(question, propose=split))
 
-    def sentences(self, question: str, evidence: Sequence[Evidence], weights: Mapping[str, float], *, floor: float) -> tuple[list[Sentence], float]:
+    def sentences(
+        self, question: str, evidence: Sequence[Evidence], weights: Mapping[str, float], *, floor: float
+    ) -> tuple[list[Sentence], float]:
         """The sentences that answer, best first, and how sure it is that they do; none below `floor`.
 
         The Llama, where it decides, ranks anew the five that the signal ranks highest.
@@ -163,12 +180,19 @@ class Decisions:
 
     def _ask(self, question: str) -> Callable[..., Any]:
         """Asks the Llama for one argument; its value must stand in the question or among the choices."""
+
         def ask(tool: Any, name: str, schema: Mapping[str, Any], choices: Sequence[str] | None) -> str | None:
             if schema.get("type", "string") != "string":
                 return None
-            reply = self.model().fill(question, tool=plain(tool.name), argument=plain(name),
-                                      description=schema.get("description", plain(name)), options=choices)
+            reply = self.model().fill(
+                question,
+                tool=plain(tool.name),
+                argument=plain(name),
+                description=schema.get("description", plain(name)),
+                options=choices,
+            )
             return reply.value
+
         return ask
 
 

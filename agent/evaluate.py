@@ -21,8 +21,14 @@ Score = dict[str, float]
 METRIC = {"tool": "accuracy", "arguments": "exact_match", "evidence": "hit_rate@1", "decompose": "f1", "route": "accuracy"}
 
 
-def measure(folder: Path, *, embed: Embed, model: LanguageModel, limit: int | None = None,
-            progress: Callable[[int, int, str], None] | None = None) -> dict[str, Any]:
+def measure(
+    folder: Path,
+    *,
+    embed: Embed,
+    model: LanguageModel,
+    limit: int | None = None,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> dict[str, Any]:
     """For each decision whose file stands in the folder: the signal alone, the Llama alone, the Llama as a run uses it
     ("llama": among what the signal shortlists or leaves open), and its gain on the signal over the same cases.
 
@@ -117,8 +123,13 @@ def _llama(decision: str, case: Mapping[str, Any], model: LanguageModel) -> Any:
         named = model.choose("tool", [*(plain(t["name"]) for t in case["tools"]), "none"], question=question, tools=lines).value
         return next((t["name"] for t in case["tools"] if plain(t["name"]) == named), "none")
     if decision == "arguments":
-        return model.fill(question, tool=plain(case["tool"]), argument=plain(case["argument"]), description=case["description"],
-                          options=(case.get("schema") or {}).get("enum")).value
+        return model.fill(
+            question,
+            tool=plain(case["tool"]),
+            argument=plain(case["argument"]),
+            description=case["description"],
+            options=(case.get("schema") or {}).get("enum"),
+        ).value
     if decision == "evidence":
         return [model.yes("evidence", question=question, sentence=sentence) for sentence in case["sentences"]]
     return model.lines("decompose", limit=4, question=question).value

@@ -30,6 +30,7 @@ RESULT_SHOWN = 2_000  # characters of a result that a step shows and a prompt ho
 
 def counted(node: Node) -> Node:
     """The node with the tokens that it spent on the model added to what it changes."""
+
     @wraps(node)
     def counting(state: State, runtime: Runtime[Means]) -> State:
         with metered() as spent:
@@ -124,9 +125,16 @@ def propose(state: State, runtime: Runtime[Means]) -> State:
     means, action, began = runtime.context, state["action"], time.monotonic()
     tool = means.registry.get(action["tool"])
     try:
-        entered = enter_proposal(means.database, tool, action["arguments"], key=f"{state['run']}:{len(state['steps']) + 1}",
-                                 requester=state["requester"], thread=state["thread"], run=state["run"],
-                                 hours=means.settings.proposal_hours)
+        entered = enter_proposal(
+            means.database,
+            tool,
+            action["arguments"],
+            key=f"{state['run']}:{len(state['steps']) + 1}",
+            requester=state["requester"],
+            thread=state["thread"],
+            run=state["run"],
+            hours=means.settings.proposal_hours,
+        )
     except (ToolRetry, ProposalInvalid) as refusal:
         step = _step(state, action, None, str(refusal), began)
         runtime.stream_writer({"step": step})
@@ -146,8 +154,11 @@ def answer(state: State, runtime: Runtime[Means]) -> State:
     """The answer, from what was observed."""
     with metered() as spent:
         made = compose(state, runtime.context, usage(state))
-    cost = replace(usage(state), prompt_tokens=made.usage.prompt_tokens + spent.prompt,
-                   completion_tokens=made.usage.completion_tokens + spent.completion)
+    cost = replace(
+        usage(state),
+        prompt_tokens=made.usage.prompt_tokens + spent.prompt,
+        completion_tokens=made.usage.completion_tokens + spent.completion,
+    )
     made = replace(made, usage=cost)
     runtime.stream_writer({"text": made.text})
     return {"answer": made.json()}
@@ -163,7 +174,9 @@ def usage(state: State) -> Usage:
     """What the run has cost so far; sub-questions count as the calls they made. Time in a pause does not count."""
     steps = state["steps"]
     calls = sum(len(step["arguments"].get("questions", ())) if step["tool"] == PARTS else 1 for step in steps)
-    return Usage(len(steps), calls, state.get("prompt_tokens", 0), state.get("completion_tokens", 0), time.time() - state["started"])
+    return Usage(
+        len(steps), calls, state.get("prompt_tokens", 0), state.get("completion_tokens", 0), time.time() - state["started"]
+    )
 
 
 def _repeats(action: Mapping[str, Any], steps: list[dict[str, Any]]) -> bool:
@@ -178,8 +191,15 @@ def _call(tool: str, arguments: dict[str, Any], decided_by: dict[str, str]) -> d
 def _step(state: State, action: Mapping[str, Any], value: Any, error: str | None, began: float) -> dict[str, Any]:
     """The record of one turn: `value` as the tool gave it, `result` as text that fits a page and a prompt."""
     shown = value if isinstance(value, str) or value is None else json.dumps(value, ensure_ascii=False, default=str)
-    step = Step(len(state["steps"]) + 1, action["tool"], action["arguments"], shown and shown[:RESULT_SHOWN], error,
-                action["decided_by"], round(1000 * (time.monotonic() - began)))
+    step = Step(
+        len(state["steps"]) + 1,
+        action["tool"],
+        action["arguments"],
+        shown and shown[:RESULT_SHOWN],
+        error,
+        action["decided_by"],
+        round(1000 * (time.monotonic() - began)),
+    )
     return {**asdict(step), "value": value}
 
 

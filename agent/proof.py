@@ -20,7 +20,7 @@ class Unproved:
 
 def quotes_stand(citations: Sequence[Citation], text_of: Callable[[str], str]) -> bool:
     """Law 4, first half: `text_of(document)[start:end] == quote` for every citation."""
-    return all(text_of(c.document)[c.start:c.end] == c.quote for c in citations)
+    return all(text_of(c.document)[c.start : c.end] == c.quote for c in citations)
 
 
 def unproved(text: str, sources: Sequence[str]) -> list[Unproved]:
@@ -40,7 +40,9 @@ def unproved(text: str, sources: Sequence[str]) -> list[Unproved]:
 def proved(text: str, sources: Sequence[str]) -> str:
     """The text without the sentences that fail."""
     failing = {found.sentence for found in unproved(text, sources)}
-    kept = [line for line in re.split(r"(?<=[.!?])(?=\s)", text) if MARK.sub("", line).strip() not in {f.strip() for f in failing}]
+    kept = [
+        line for line in re.split(r"(?<=[.!?])(?=\s)", text) if MARK.sub("", line).strip() not in {f.strip() for f in failing}
+    ]
     return "".join(kept).strip()
 
 

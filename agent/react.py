@@ -10,13 +10,34 @@ from .state import Route
 
 ROUTE_OF: dict[str, Route] = {SEARCH: "documents", PARTS: "sub-questions", "answer": "direct"}
 OWN = [
-    {"type": "function", "function": {"name": SEARCH, "description": "Find passages in the documents.", "parameters": {
-        "type": "object", "properties": {"question": {"type": "string"}}, "required": ["question"]}}},
-    {"type": "function", "function": {"name": PARTS, "description": "Answer several simpler questions, each on its own.", "parameters": {
-        "type": "object", "properties": {"questions": {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 4}},
-        "required": ["questions"]}}},
-    {"type": "function", "function": {"name": "answer", "description": "End with this text; empty when nothing supports an answer.",
-        "parameters": {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}}},
+    {
+        "type": "function",
+        "function": {
+            "name": SEARCH,
+            "description": "Find passages in the documents.",
+            "parameters": {"type": "object", "properties": {"question": {"type": "string"}}, "required": ["question"]},
+        },
+    },
+    {
+        "type": "function",
+        "function": {
+            "name": PARTS,
+            "description": "Answer several simpler questions, each on its own.",
+            "parameters": {
+                "type": "object",
+                "properties": {"questions": {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 4}},
+                "required": ["questions"],
+            },
+        },
+    },
+    {
+        "type": "function",
+        "function": {
+            "name": "answer",
+            "description": "End with this text; empty when nothing supports an answer.",
+            "parameters": {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]},
+        },
+    },
 ]
 
 

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from typing import Any
 
 from langgraph.checkpoint.postgres import PostgresSaver
@@ -73,8 +72,14 @@ class Runner:
 
 def _decided(proposal: Proposal, decision: Mapping[str, Any]) -> Answer:
     view = ProposalView(proposal.id, proposal.tool, proposal.arguments, proposal.preview, proposal.digest, str(proposal.expires))
-    return Answer(question=f"{proposal.tool} {proposal.arguments}", text=wording.decided(proposal.tool, decision), status="answered",
-                  proposals=(view,), thread=proposal.thread, run=proposal.run)
+    return Answer(
+        question=f"{proposal.tool} {proposal.arguments}",
+        text=wording.decided(proposal.tool, decision),
+        status="answered",
+        proposals=(view,),
+        thread=proposal.thread,
+        run=proposal.run,
+    )
 
 
 def _thread(run: str) -> dict[str, Any]:

@@ -11,16 +11,19 @@ REMEMBERED = 4  # turns of a thread that a new question can refer to
 def begin(database: Database, *, run: str, thread: str, question: str, collection: str) -> None:
     """Enters a run before its first step; one that is there already stays as it is."""
     with database.connection() as connection:
-        connection.execute("INSERT INTO askfirst.runs (id, thread, question, collection) VALUES (%s, %s, %s, %s) "
-                           "ON CONFLICT (id) DO NOTHING",
-                           (run, thread, question, collection))
+        connection.execute(
+            "INSERT INTO askfirst.runs (id, thread, question, collection) VALUES (%s, %s, %s, %s) ON CONFLICT (id) DO NOTHING",
+            (run, thread, question, collection),
+        )
 
 
 def end(database: Database, answered: dict[str, Any]) -> None:
     """Stores the answer of a run; a waiting one is stored again once a person has decided."""
     with database.connection() as connection:
-        connection.execute("UPDATE askfirst.runs SET status = %s, answer = %s, ended = now() WHERE id = %s",
-                           (answered["status"], json.dumps(answered, default=str), answered["run"]))
+        connection.execute(
+            "UPDATE askfirst.runs SET status = %s, answer = %s, ended = now() WHERE id = %s",
+            (answered["status"], json.dumps(answered, default=str), answered["run"]),
+        )
 
 
 def answer(database: Database, run: str) -> dict[str, Any] | None:
@@ -35,5 +38,7 @@ def history(database: Database, thread: str) -> list[dict[str, str]]:
     with database.connection() as connection:
         rows = connection.execute(
             "SELECT question, answer ->> 'text' FROM askfirst.runs WHERE thread = %s AND answer IS NOT NULL "
-            "ORDER BY started DESC LIMIT %s", (thread, REMEMBERED)).fetchall()
+            "ORDER BY started DESC LIMIT %s",
+            (thread, REMEMBERED),
+        ).fetchall()
     return [{"question": question, "text": text or ""} for question, text in reversed(rows)]

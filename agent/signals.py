@@ -18,15 +18,32 @@ from .arguments import Embed, Filled
 from .state import Route
 from .words import content, coverage, plain, stem, stems, words
 
-SMALL_TALK = frozenset("hi hello hey greetings thanks thank you bye goodbye cheers good morning evening afternoon day there "
-                       "who are what can do help how nice ok okay great please".split())
-ASKS = re.compile(r"^(?:so |and |but |please |hi,? |hello,? |hey,? )*(what|when|where|which|who|whose|why|how|is|are|was|were|do|does|did|"
-                  r"can|could|may|will|would|should|am|if)\b", re.I)
-TOLD = r"(?!,?\s+(?:please\s+)?(?:to\s+)?(?:tell|show|check|find|look|explain|say|list|give me|know|see|confirm|count|compute|calculate|hear)\b)"
-REQUESTS = re.compile(rf"\b(?:please|i(?:'d| would) like|i want|i need|i wish|go ahead(?: and)?|can you|could you|would you|kindly){TOLD}", re.I)
-LEANS = re.compile(r"(?:no other|otherwise|it|its|they|their|this|that|these|those|such|then|there|he|she|also|however|in (?:that|this) case|both|"
-                   r"the (?:same|latter|former|other))\b", re.I)
-RULES = re.compile(r"\b(can i|could i|may i|am i|is it possible|how do i|how can i|what happens|policy|allowed|what if|do you|are there|must i)\b", re.I)
+SMALL_TALK = frozenset(
+    "hi hello hey greetings thanks thank you bye goodbye cheers good morning evening afternoon day there "
+    "who are what can do help how nice ok okay great please".split()
+)
+ASKS = re.compile(
+    r"^(?:so |and |but |please |hi,? |hello,? |hey,? )*(what|when|where|which|who|whose|why|how|is|are|was|were|do|does|did|"
+    r"can|could|may|will|would|should|am|if)\b",
+    re.I,
+)
+TOLD = (
+    r"(?!,?\s+(?:please\s+)?(?:to\s+)?(?:tell|show|check|find|look|explain|say|list|give me|know|see|confirm|count|compute|"
+    r"calculate|hear)\b)"
+)
+REQUESTS = re.compile(
+    rf"\b(?:please|i(?:'d| would) like|i want|i need|i wish|go ahead(?: and)?|can you|could you|would you|kindly){TOLD}", re.I
+)
+LEANS = re.compile(
+    r"(?:no other|otherwise|it|its|they|their|this|that|these|those|such|then|there|he|she|also|however|both|"
+    r"in (?:that|this) case|the (?:same|latter|former|other))\b",
+    re.I,
+)
+RULES = re.compile(
+    r"\b(can i|could i|may i|am i|is it possible|how do i|how can i|what happens|policy|allowed|what if|"
+    r"do you|are there|must i)\b",
+    re.I,
+)
 
 
 @dataclass(frozen=True)
@@ -59,7 +76,10 @@ def shortlist(question: str, tools: Sequence[Any], embed: Embed, *, limit: int =
     vectors = embed([question, *(f"{plain(tool.name)}. {tool.description.splitlines()[0]}" for tool in tools)])
     cosines = vectors[1:] @ vectors[0]
     asked = stems(question)
-    scored = [(tool, float(cosine) + 0.3 * coverage(stems(plain(tool.name)), asked)) for tool, cosine in zip(tools, cosines, strict=True)]
+    scored = [
+        (tool, float(cosine) + 0.3 * coverage(stems(plain(tool.name)), asked))
+        for tool, cosine in zip(tools, cosines, strict=True)
+    ]
     return sorted(scored, key=lambda pair: -pair[1])[:limit]
 
 
@@ -94,8 +114,13 @@ def _fullest(weighed: Sequence[Candidate]) -> Candidate:
     "What was charged on order 7?" is as near to tracking an order as to showing it, and only the fuller one can answer.
     """
     best = weighed[0]
-    close = [each for each in weighed if each.score >= best.score - 0.1 and each.filled.arguments == best.filled.arguments
-             and each.tool.writes == best.tool.writes]
+    close = [
+        each
+        for each in weighed
+        if each.score >= best.score - 0.1
+        and each.filled.arguments == best.filled.arguments
+        and each.tool.writes == best.tool.writes
+    ]
     return max(close, key=lambda each: len((each.tool.returns or {}).get("properties", ())))
 
 
@@ -136,15 +161,25 @@ def _before(sentence: Sentence, ranked: Sequence[Sentence]) -> Sentence | None:
     return max(earlier, key=lambda each: each.end, default=None)
 
 
-def rank_sentences(question: str, evidence: Sequence[Evidence], embed: Embed, weights: Mapping[str, float], *,
-                   spans: Sequence[tuple[int, int]] | None = None) -> list[Sentence]:
+def rank_sentences(
+    question: str,
+    evidence: Sequence[Evidence],
+    embed: Embed,
+    weights: Mapping[str, float],
+    *,
+    spans: Sequence[tuple[int, int]] | None = None,
+) -> list[Sentence]:
     """Every sentence of the evidence once, best first; `spans` names the sentences where they are known.
 
     Score: cosine with the question (heading before the sentence), the weighed share of the question's words in sentence
     and heading, and the search score of the passage, 6 : 2.5 : 1.5.
     """
-    places = {(item.document, item.start + a, item.start + b): (item, item.text[a:b])
-              for item in evidence for a, b in (spans or sentences(item.text)) if content(item.text[a:b])}
+    places = {
+        (item.document, item.start + a, item.start + b): (item, item.text[a:b])
+        for item in evidence
+        for a, b in (spans or sentences(item.text))
+        if content(item.text[a:b])
+    }
     if not places:
         return []
     texts = [f"{_last(item.heading)}: {text}" for item, text in places.values()]

@@ -8,18 +8,36 @@ import re
 
 from .words import STOP, content, words
 
-QUESTION_WORD = r"(?:what|when|where|which|who|whom|whose|why|how|is|are|was|were|do|does|did|can|could|will|would|should|may|must)"
+QUESTION_WORD = (
+    r"(?:what|when|where|which|who|whom|whose|why|how|is|are|was|were|do|does|did|can|could|will|would|should|may|must)"
+)
 PREPOSITION = r"(?:(?:in|on|at|for|to|by|from|under|with)\s+)?"
 NEXT = re.compile(rf"(?:,?\s+(?:and|also|plus|as well as)(?:\s+also)?,?\s+|;\s+)(?={PREPOSITION}{QUESTION_WORD}\b)", re.I)
 SENTENCE = re.compile(r"(?<=[.?!])\s+(?=[A-Z\"'(])")
 OPENING = re.compile(r"^(?:and|also|but|then|so)\b,?\s*", re.I)
 AND = r"\s+(?:and|versus|vs\.?|with|to|from|compared (?:to|with)|as opposed to|or)\s+"
-DIFFER = re.compile(rf"^(?:how|in what way|where)\s+(?:do|does|is|are)\s+(?P<topic>.+?)\s+(?:differ|different|vary|compare)\w*\s+(?:between|for|among)\s+(?P<a>.+?){AND}(?P<b>.+)$", re.I)
-SIDES = re.compile(rf"^(?:how|in what way|where)\s+(?:do|does|is|are)\s+(?P<a>.+?)(?:{AND})(?P<b>.+?)\s+(?:differ|different|compare)\w*(?P<tail>.*)$", re.I)
-UNLIKE = re.compile(r"^(?:how|in what way|where)\s+(?:do|does|is|are)\s+(?P<a>.+?)\s+(?:differ|different|compare)\w*\s+(?:from|to|with)\s+(?P<b>.+)$", re.I)
-BETWEEN = re.compile(rf"\b(?:differences?|distinctions?|distinguish|choose|choice|comparison)\b(?P<topic>.*?)\s*\b(?:between|of)\s+(?P<a>.+?){AND}(?P<b>.+)$", re.I)
+HOW = r"^(?:how|in what way|where)\s+(?:do|does|is|are)\s+"
+DIFFER = re.compile(
+    rf"{HOW}(?P<topic>.+?)\s+(?:differ|different|vary|compare)\w*\s+(?:between|for|among)\s+(?P<a>.+?){AND}(?P<b>.+)$",
+    re.I,
+)
+SIDES = re.compile(
+    rf"{HOW}(?P<a>.+?)(?:{AND})(?P<b>.+?)\s+(?:differ|different|compare)\w*(?P<tail>.*)$",
+    re.I,
+)
+UNLIKE = re.compile(
+    rf"{HOW}(?P<a>.+?)\s+(?:differ|different|compare)\w*\s+(?:from|to|with)\s+(?P<b>.+)$",
+    re.I,
+)
+BETWEEN = re.compile(
+    r"\b(?:differences?|distinctions?|distinguish|choose|choice|comparison)\b(?P<topic>.*?)\s*"
+    rf"\b(?:between|of)\s+(?P<a>.+?){AND}(?P<b>.+)$",
+    re.I,
+)
 COMPARE = re.compile(rf"\b(?:compare|contrast)\s+(?P<a>.+?){AND}(?P<b>.+)$", re.I)
-VERSUS = re.compile(r"^(?P<a>[^:?]+?)\s+(?:versus|vs\.?|as opposed to)\s+(?P<b>[^:,?]+?)(?:\s*[:,\u2013-]\s*(?P<tail>.+))?$", re.I)
+VERSUS = re.compile(
+    r"^(?P<a>[^:?]+?)\s+(?:versus|vs\.?|as opposed to)\s+(?P<b>[^:,?]+?)(?:\s*[:,\u2013-]\s*(?P<tail>.+))?$", re.I
+)
 
 
 def split(question: str, *, limit: int = 4) -> list[str]:

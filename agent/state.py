@@ -76,8 +76,12 @@ class Budget:
 
     def exceeded(self, usage: Usage) -> str | None:
         """The first cap that `usage` has reached, in words, or None."""
-        caps = (("steps", usage.steps, self.steps), ("tool calls", usage.tool_calls, self.tool_calls),
-                ("tokens", usage.prompt_tokens + usage.completion_tokens, self.tokens), ("seconds", usage.seconds, self.seconds))
+        caps = (
+            ("steps", usage.steps, self.steps),
+            ("tool calls", usage.tool_calls, self.tool_calls),
+            ("tokens", usage.prompt_tokens + usage.completion_tokens, self.tokens),
+            ("seconds", usage.seconds, self.seconds),
+        )
         return next((f"{limit:g} {name}" for name, used, limit in caps if used >= limit), None)
 
 
@@ -104,15 +108,17 @@ class Answer:
 
 def read_answer(stored: Mapping[str, Any]) -> Answer:
     """The `Answer` whose `json()` is stored."""
-    return Answer(**{
-        **stored,
-        "routes": tuple(stored["routes"]),
-        "citations": _citations(stored["citations"]),
-        "sub_questions": tuple(read_sub_question(part) for part in stored["sub_questions"]),
-        "steps": tuple(Step(**step) for step in stored["steps"]),
-        "proposals": tuple(ProposalView(**view) for view in stored["proposals"]),
-        "usage": Usage(**stored["usage"]),
-    })
+    return Answer(
+        **{
+            **stored,
+            "routes": tuple(stored["routes"]),
+            "citations": _citations(stored["citations"]),
+            "sub_questions": tuple(read_sub_question(part) for part in stored["sub_questions"]),
+            "steps": tuple(Step(**step) for step in stored["steps"]),
+            "proposals": tuple(ProposalView(**view) for view in stored["proposals"]),
+            "usage": Usage(**stored["usage"]),
+        }
+    )
 
 
 def read_sub_question(stored: Mapping[str, Any]) -> SubQuestion:

@@ -14,8 +14,10 @@ from .state import Citation, ProposalView, SubQuestion
 from .words import plain
 
 MARK = re.compile(r"\[(\d+)\]")
-DIRECT = ("I answer from the documents and data you give me, and I ask first before I change anything. "
-          "Ask me about your documents, a look-up, a calculation, or a change you want made.")
+DIRECT = (
+    "I answer from the documents and data you give me, and I ask first before I change anything. "
+    "Ask me about your documents, a look-up, a calculation, or a change you want made."
+)
 
 
 def quoted(chosen: Sequence[Sentence]) -> tuple[str, tuple[Citation, ...]]:
@@ -52,7 +54,11 @@ def _lines(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{plain(str(key))} {_lines(inner)}" for key, inner in value.items() if inner not in (None, "", [], {}))
     if isinstance(value, list | tuple):
-        return "\n".join(f"- {_lines(item)}" for item in value) if any(isinstance(i, Mapping) for i in value) else ", ".join(map(_lines, value))
+        return (
+            "\n".join(f"- {_lines(item)}" for item in value)
+            if any(isinstance(i, Mapping) for i in value)
+            else ", ".join(map(_lines, value))
+        )
     return ("yes" if value else "no") if isinstance(value, bool) else f"{value}"
 
 
@@ -68,8 +74,10 @@ def parts(answered: Sequence[SubQuestion]) -> str:
 
 def refused(support: float, *, searched: str) -> str:
     """That nothing supports an answer, where was looked, and how far the best find was."""
-    return (f"I found nothing in {searched} that answers this (best support {support:.2f}). "
-            "Ask it in other words, or ingest a document that holds the answer.")
+    return (
+        f"I found nothing in {searched} that answers this (best support {support:.2f}). "
+        "Ask it in other words, or ingest a document that holds the answer."
+    )
 
 
 def limited(cap: str, partial: str) -> str:
@@ -80,8 +88,11 @@ def limited(cap: str, partial: str) -> str:
 
 def waiting(proposals: Sequence[ProposalView]) -> str:
     """What is proposed, and that nothing has been changed."""
-    lines = [f"Proposed, not done: {plain(p.tool)} ({', '.join(f'{plain(k)} {_lines(v)}' for k, v in p.arguments.items())}). "
-             f"Nothing changes until a person approves it: `askfirst proposals approve {p.id}`." for p in proposals]
+    lines = [
+        f"Proposed, not done: {plain(p.tool)} ({', '.join(f'{plain(k)} {_lines(v)}' for k, v in p.arguments.items())}). "
+        f"Nothing changes until a person approves it: `askfirst proposals approve {p.id}`."
+        for p in proposals
+    ]
     return "\n".join(lines)
 
 

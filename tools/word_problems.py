@@ -8,18 +8,78 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-WORDS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "eleven": 11,
-         "twelve": 12, "twenty": 20, "fifty": 50, "hundred": 100, "dozen": 12}
+WORDS = {
+    "two": 2,
+    "three": 3,
+    "four": 4,
+    "five": 5,
+    "six": 6,
+    "seven": 7,
+    "eight": 8,
+    "nine": 9,
+    "ten": 10,
+    "eleven": 11,
+    "twelve": 12,
+    "twenty": 20,
+    "fifty": 50,
+    "hundred": 100,
+    "dozen": 12,
+}
 MONEY = r"(?:[$\u20ac\u00a3]\s?|\b(?:usd|eur)\s)"
 NUMBER = re.compile(
     rf"(?<![\w#.@/-]){MONEY}?(?P<digits>\d+(?:,\d{{3}})+(?:\.\d+)?|\d*\.?\d+)(?P<percent>\s?(?:%|per\s?cent\b|percent\b))?(?![\w@]|[-/]\d)"
-    rf"|\b(?P<word>{'|'.join(WORDS)})\b(?P<wordpercent>\s?(?:per\s?cent|percent)\b)?", re.IGNORECASE)
+    rf"|\b(?P<word>{'|'.join(WORDS)})\b(?P<wordpercent>\s?(?:per\s?cent|percent)\b)?",
+    re.IGNORECASE,
+)
 DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}\b|\b\d{1,2}[./]\d{1,2}[./]\d{2,4}\b")
 IDENTIFIER = re.compile(r"#\w+|\b\w+_\w+\b|\S+@\S+")
-WRITTEN = re.compile(r"[\d.,()\s+*/\u00d7\u00f7^%-]*\d\s*(?:[+*/\u00d7\u00f7^]|\*\*|-(?=\s|\d))\s*[\d(][\d.,()\s+*/\u00d7\u00f7^%-]*|"
-                     r"\d[\d.]*\s+x\s+\d[\d.]*")
-ROUNDED = re.compile(r"\bround(?:ed)?\b.*?\b(?:(?P<whole>whole|integer)|(?P<cents>cents?|two decimals?|2 decimals?|hundredths?)|(?P<one>one decimal|1 decimal))", re.I)
+WRITTEN = re.compile(
+    r"[\d.,()\s+*/\u00d7\u00f7^%-]*\d\s*(?:[+*/\u00d7\u00f7^]|\*\*|-(?=\s|\d))\s*[\d(][\d.,()\s+*/\u00d7\u00f7^%-]*|"
+    r"\d[\d.]*\s+x\s+\d[\d.]*"
+)
+ROUNDED = re.compile(
+    r"\bround(?:ed)?\b.*?\b(?:(?P<whole>whole|integer)|(?P<cents>cents?|two decimals?|2 decimals?|hundredths?)|"
+    r"(?P<one>one decimal|1 decimal))",
+    re.I,
+)
 EACH = r"(?:each|apiece|a piece|per (?:unit|item|piece|one|pair|person|head|night|month|week|day|hour|year|box|pack)|every one)"
+
+# The words that call for each rule, as a regular expression's alternatives.
+PART = (
+    r"how much (?:is|was|will|would|do i|does|can)?.{0,20}(?:tax|vat|tip|discount|saved?|saving|fee|deposit|commission|interest)|"
+    r"saves?\b|savings?|(?:amount|size|value) of the (?:tax|vat|tip|discount|fee)|tip amount"
+)
+CUT = (
+    r"off|discount\w*|reduc\w+|cheaper|cut|less|minus|deduct\w*|subtract\w*|away|knock\w*|markdown|drop\w*|decreas\w+|fall\w*|"
+    r"fell|lower\w*|remain\w*|left|restocking"
+)
+TAX = "tax|vat|tip"
+RISE = r"plus|increas\w+|add\w*|tax\w*|vat|tip|on top|more|rais\w+|surcharge|mark\w* up|grow\w*|grew|higher|rise\w*|rose|"
+    r"incl\w*|extra"
+SHARE = r"split\w*|divid\w+|shared?|evenly|equally|among\w*|per person|over N1 (?:months|weeks|days|payments|people)|instal\w+"
+TIMES = r"multipl\w+|times|product|apiece|each|@|per|cost of N0|price of N0|at N1|for N0|buy N0|order N0"
+APART = (
+    r"differen\w+|exceed\w*|more than|less than|how much (?:more|less|cheaper|dearer|extra|is left)|minus|subtract\w*|take|"
+    r"deduct\w*|left|remain\w*|remainder|change|cheaper|dearer|pricier|costlier|gap|apart|between|short|owe|back|upgrad\w*|"
+    r"swap\w*|pay extra|extra|save|versus|vs|refund\w*|cost more|balance"
+)
+LEFT = r"left|remain\w*|remainder|minus|change|balance"
+SUM = r"sum|total\w*|add\w*|plus|together|altogether|combined|in all|and|overall|bill|all up|cost|pay"
+STATISTICS = {
+    "mean": "average|mean|on average|averages",
+    "median": "median",
+    "max": "largest|highest|maximum|biggest|most expensive",
+    "min": "smallest|lowest|minimum|cheapest",
+}
+# "3 shirts at 20 each", "each costs 20, I want 3", "3 of them each at 20"; between the two no other number may stand.
+UP_TO_PRICE = r"(?:(?!\bN\d|\bP\d).)*?"
+QUANTITY_PRICE = re.compile(
+    rf"\bN(\d+)\b{UP_TO_PRICE}(?:\b(?:at|for|costs?|costing|priced(?: at)?|of|worth|x|@)\b|,|:){UP_TO_PRICE}\bN(\d+)\b"
+    rf"{UP_TO_PRICE}\b{EACH}\b",
+    re.IGNORECASE,
+)
+EACH_FIRST = re.compile(rf"\b{EACH}\b{UP_TO_PRICE}\bN(\d+)\b{UP_TO_PRICE}\bN(\d+)\b", re.IGNORECASE)
+EACH_BETWEEN = re.compile(rf"\bN(\d+)\b{UP_TO_PRICE}\b{EACH}\b{UP_TO_PRICE}\bN(\d+)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -69,7 +129,9 @@ def percentage(problem: Problem) -> str | None:
     """A share of, a rise over, or a cut from one amount, or from a price times a quantity."""
     if not problem.percents or not problem.numbers:
         return None
-    base = unit_price(problem) or (" + ".join(problem.numbers) if problem.says("total|sum|together|both|all") else problem.numbers[-1])
+    base = unit_price(problem) or (
+        " + ".join(problem.numbers) if problem.says("total|sum|together|both|all") else problem.numbers[-1]
+    )
     base = base if len(problem.numbers) == 1 or not re.search(r"[+]", base) else f"({base})"
     for percent in problem.percents:
         factor = _factor(problem, percent)
@@ -79,13 +141,10 @@ def percentage(problem: Problem) -> str | None:
 
 def _factor(problem: Problem, percent: str) -> str:
     """What one percentage does to the amount: the part itself where the question wants the part."""
-    part = problem.says(r"how much (?:is|was|will|would|do i|does|can)?.{0,20}(?:tax|vat|tip|discount|saved?|saving|fee|deposit|commission|interest)|saves?\b|savings?|"
-                        r"(?:amount|size|value) of the (?:tax|vat|tip|discount|fee)|tip amount")
-    cut = problem.says(r"off|discount\w*|reduc\w+|cheaper|cut|less|minus|deduct\w*|subtract\w*|away|knock\w*|markdown|drop\w*|decreas\w+|fall\w*|fell|lower\w*|remain\w*|left|refunded minus|restocking")
-    rise = problem.says(r"plus|increas\w+|add\w*|tax\w*|vat|tip|on top|more|rais\w+|surcharge|mark\w* up|grow\w*|grew|higher|rise\w*|rose|incl\w*|extra")
-    if part or not (cut or rise):
+    cut, rise = problem.says(CUT), problem.says(RISE)
+    if problem.says(PART) or not (cut or rise):
         return f"{percent} / 100"
-    return f"(1 - {percent} / 100)" if cut and not problem.says("tax|vat|tip") else f"(1 + {percent} / 100)"
+    return f"(1 - {percent} / 100)" if cut and not problem.says(TAX) else f"(1 + {percent} / 100)"
 
 
 def what_percentage(problem: Problem) -> str | None:
@@ -101,52 +160,46 @@ def what_percentage(problem: Problem) -> str | None:
 
 def statistic(problem: Problem) -> str | None:
     """Mean, median, largest and smallest of a list."""
-    listed = ", ".join(problem.numbers)
-    names = {"mean": "average|mean|on average|averages", "median": "median", "max": "largest|highest|maximum|biggest|most expensive",
-             "min": "smallest|lowest|minimum|cheapest"}
-    found = next((name for name, said in names.items() if problem.says(said)), None)
-    return f"{found}({listed})" if found and len(problem.numbers) >= 2 else None
+    found = next((name for name, said in STATISTICS.items() if problem.says(said)), None)
+    return f"{found}({', '.join(problem.numbers)})" if found and len(problem.numbers) >= 2 else None
 
 
 def unit_price(problem: Problem) -> str | None:
     """Quantities times the price of one, summed over all pairs."""
     if len(problem.numbers) < 2:
         return None
-    pairs = re.findall(rf"\bN(\d+)\b(?:(?!\bN\d|\bP\d).)*?(?:\b(?:at|for|costs?|costing|priced(?: at)?|of|worth|x|@)\b|,|:)(?:(?!\bN\d|\bP\d).)*?\bN(\d+)\b(?:(?!\bN\d|\bP\d).)*?\b{EACH}\b", problem.text, re.I)
-    pairs = pairs or re.findall(rf"\b{EACH}\b(?:(?!\bN\d).)*?\bN(\d+)\b(?:(?!\bN\d).)*?\bN(\d+)\b", problem.text, re.I)
-    pairs = pairs or re.findall(rf"\bN(\d+)\b(?:(?!\bN\d).)*?\b{EACH}\b(?:(?!\bN\d).)*?\bN(\d+)\b", problem.text, re.I)
-    if not pairs and len(problem.numbers) == 2 and problem.says(r"multipl\w+|times|product|apiece|each|@|per|cost of N0|price of N0|at N1|for N0|buy N0|order N0"):
+    forms = (form.findall(problem.text) for form in (QUANTITY_PRICE, EACH_FIRST, EACH_BETWEEN))
+    pairs = next((pairs for pairs in forms if pairs), [])
+    if not pairs and len(problem.numbers) == 2 and problem.says(TIMES):
         pairs = [("0", "1")]
     return " + ".join(f"{problem.numbers[int(a)]} * {problem.numbers[int(b)]}" for a, b in pairs) or None
 
 
 def share(problem: Problem) -> str | None:
-    """One amount split evenly."""
-    if len(problem.numbers) != 2 or not problem.says(r"split\w*|divid\w+|shared?|evenly|equally|among\w*|per person|over N1 (?:months|weeks|days|payments|people)|instal\w+"):
+    """One amount split evenly; the larger one is split where the sentence does not say which."""
+    if len(problem.numbers) != 2 or not problem.says(SHARE):
         return None
     first, second = problem.numbers
-    swapped = re.search(r"(?:among\w*|between|by) N0\b", problem.text, re.I) or (float(second) > float(first) and not re.search(r"divid\w+ N0", problem.text, re.I))
+    told = re.search(r"(?:among\w*|between|by) N0\b", problem.text, re.I)
+    swapped = told or (float(second) > float(first) and not problem.says(r"divid\w+ N0"))
     return f"{second} / {first}" if swapped else f"{first} / {second}"
 
 
 def difference(problem: Problem) -> str | None:
     """What lies between two amounts, or what is left of the first after the others."""
-    if len(problem.numbers) < 2 or not problem.says(
-            r"differen\w+|exceed\w*|more than|less than|how much (?:more|less|cheaper|dearer|extra|is left)|minus|subtract\w*|take|deduct\w*|left|"
-            r"remain\w*|remainder|change|cheaper|dearer|pricier|costlier|gap|apart|between|short|owe|back|upgrad\w*|swap\w*|pay extra|extra|save|versus|vs|refund\w*|cost more|balance"):
+    if len(problem.numbers) < 2 or not problem.says(APART):
         return None
     first, *rest = problem.numbers
-    if len(rest) == 1:
-        if re.search(r"(?:subtract|take|deduct|minus).*N0.*\bfrom\b.*N1", problem.text, re.I):
-            return f"{rest[0]} - {first}"
-        return f"{first} - {rest[0]}" if float(first) >= float(rest[0]) else f"{rest[0]} - {first}"
-    return " - ".join([first, *rest]) if problem.says("left|remain\\w*|remainder|minus|change|balance") else None
+    if len(rest) > 1:
+        return " - ".join([first, *rest]) if problem.says(LEFT) else None
+    second = rest[0]
+    taken_from = re.search(r"(?:subtract|take|deduct|minus).*N0.*\bfrom\b.*N1", problem.text, re.I)
+    return f"{second} - {first}" if taken_from or float(second) > float(first) else f"{first} - {second}"
 
 
 def total(problem: Problem) -> str | None:
     """The sum of all amounts."""
-    asked = problem.says(r"sum|total\w*|add\w*|plus|together|altogether|combined|in all|and|overall|bill|all up|cost|pay")
-    return " + ".join(problem.numbers) if asked and len(problem.numbers) >= 2 else None
+    return " + ".join(problem.numbers) if len(problem.numbers) >= 2 and problem.says(SUM) else None
 
 
 RULES: Sequence[Callable[[Problem], str | None]] = (percentage, what_percentage, statistic, share, unit_price, difference, total)

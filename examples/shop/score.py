@@ -75,7 +75,9 @@ def _wrong_proposal(case: dict[str, Any], answer: Answer) -> str | None:
 def _same(wanted: Any, given: Any) -> bool:
     """Lists are compared as sets; of wanted options each value must be among the given ones; text without case."""
     if isinstance(wanted, dict):
-        return isinstance(given, dict | list | str) and all(str(value).casefold() in json.dumps(given).casefold() for value in wanted.values())
+        return isinstance(given, dict | list | str) and all(
+            str(value).casefold() in json.dumps(given).casefold() for value in wanted.values()
+        )
     if isinstance(wanted, list):
         return isinstance(given, list) and {str(v).casefold() for v in wanted} == {str(v).casefold() for v in given}
     return str(wanted).casefold() == str(given).casefold()

@@ -15,8 +15,14 @@ def toys(connection: Connection, arguments: Mapping[str, Any]) -> list[str]:
 
 
 @tool
-def ship_parcel(parcel_id: Annotated[str, Field(pattern=r"^P-\d{4}$")], street: str, city: str, state: str, zip_code: str,
-                speed: Literal["overnight", "standard"] = "standard") -> str:
+def ship_parcel(
+    parcel_id: Annotated[str, Field(pattern=r"^P-\d{4}$")],
+    street: str,
+    city: str,
+    state: str,
+    zip_code: str,
+    speed: Literal["overnight", "standard"] = "standard",
+) -> str:
     """Send a parcel to an address."""
     return "sent"
 
@@ -45,8 +51,13 @@ def filled(of: Tool, text: str, **known: Any) -> dict[str, Any]:
 
 def test_pattern_address_and_allowed_value_are_found_in_one_sentence() -> None:
     assert filled(ship_parcel, "Please send parcel P-1234 overnight to 12 Oak Hill Drive, San Antonio, TX 78701.") == {
-        "parcel_id": "P-1234", "street": "12 Oak Hill Drive", "city": "San Antonio", "state": "TX", "zip_code": "78701",
-        "speed": "overnight"}
+        "parcel_id": "P-1234",
+        "street": "12 Oak Hill Drive",
+        "city": "San Antonio",
+        "state": "TX",
+        "zip_code": "78701",
+        "speed": "overnight",
+    }
 
 
 def test_what_is_missing_is_named() -> None:
@@ -93,7 +104,12 @@ def test_only_what_is_missing_is_asked_of_the_llama() -> None:
 def test_an_address_reads_the_same_written_in_other_ways() -> None:
     for text in ("to 77 elm avenue apt 3b, austin tx 78701", "77 elm avenue, apt 3b, austin, TX, 78701 please"):
         assert [KINDS[kind](text)[0].casefold() for kind in ("street", "street2", "city", "state", "zip")] == [
-            "77 elm avenue", "apt 3b", "austin", "tx", "78701"]
+            "77 elm avenue",
+            "apt 3b",
+            "austin",
+            "tx",
+            "78701",
+        ]
 
 
 def test_values_are_found_by_name_at_any_depth() -> None:

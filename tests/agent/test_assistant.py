@@ -63,8 +63,10 @@ def test_a_look_up_reads_the_database(assistant: Assistant, pending: str) -> Non
 
 def test_a_look_up_through_two_hops_brings_what_it_needs(assistant: Assistant) -> None:
     with assistant.database.connection() as connection:
-        row = connection.execute("SELECT email, min(order_id) FROM shop.customers JOIN shop.orders USING (customer_id) "
-                                 "GROUP BY email HAVING count(*) = 1 ORDER BY email LIMIT 1").fetchone()
+        row = connection.execute(
+            "SELECT email, min(order_id) FROM shop.customers JOIN shop.orders USING (customer_id) "
+            "GROUP BY email HAVING count(*) = 1 ORDER BY email LIMIT 1"
+        ).fetchone()
     assert row
     answer = assistant.ask(f"What is the total of the only order of {row[0]}?")
     assert [step.tool for step in answer.steps] == ["find_customer_by_email", "get_order"]
@@ -143,11 +145,13 @@ time.sleep(600)
 """
 
 
-def test_a_proposal_of_a_killed_process_is_approved_by_another_and_written_once(assistant: Assistant, settings: Settings,
-                                                                               pending: str) -> None:
+def test_a_proposal_of_a_killed_process_is_approved_by_another_and_written_once(
+    assistant: Assistant, settings: Settings, pending: str
+) -> None:
     question = f"Please cancel order {pending}, it was ordered by mistake."
-    with subprocess.Popen([sys.executable, "-c", ASKS_AND_HANGS, str(settings.home), question], stdout=subprocess.PIPE,
-                          text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", ASKS_AND_HANGS, str(settings.home), question], stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout
         id = process.stdout.readline().strip()
         process.send_signal(signal.SIGKILL)
@@ -155,7 +159,9 @@ def test_a_proposal_of_a_killed_process_is_approved_by_another_and_written_once(
     assert (answer.status, answer.question) == ("answered", question)
     assert status_of(assistant, pending) == "cancelled"
     with assistant.database.connection() as connection:
-        row = connection.execute("SELECT count(*) FROM shop.payments WHERE order_id = %s AND kind = 'refund'", (pending,)).fetchone()
+        row = connection.execute(
+            "SELECT count(*) FROM shop.payments WHERE order_id = %s AND kind = 'refund'", (pending,)
+        ).fetchone()
     assert row == (1,)
 
 
