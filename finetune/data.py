@@ -14,21 +14,15 @@ import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
 from . import dialogues, invented, passages
 from .cases import DECISIONS, PROMPTS, Case, Exchange, exchanges, messages
+from .tokens import BEGIN, END, SPECIAL, chat_text, token_ids, trained_tokenizer
 
-# Llama 3's pattern: llama.cpp knows it as `llama-bpe` and must split exactly as the tokenizer was trained.
-LLAMA3_PATTERN = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
-BEGIN, END, PAD = "<|begin_of_text|>", "<|end_of_text|>", "<|finetune_right_pad_id|>"
-SPECIAL = [BEGIN, END, PAD, "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<|eom_id|>"]
-CHAT_TEMPLATE = Path(__file__).with_name("chat_template.jinja")
 READERS = (
     dialogues.schema_guided,
     dialogues.seal_tools,
@@ -76,10 +70,10 @@ def main(argv: list[str] | None = None) -> None:
     tokenizer.save_pretrained(options.out / "tokenizer")
 
     # 5. Prose, repeated random tokens and dialogues, shuffled, in one row of tokens.
-    chats = [tokenizer.apply_chat_template(messages(one, prompts), tokenize=False) for one in asked["pretrain"]]
-    documents = list(encoded([BEGIN + text + END for text in prose], tokenizer, limit=recipe["prose_tokens"]))
-    counts = {"prose tokens": sum(map(len, documents))}
-    documents += [*repeats(recipe["repeats"], tokenizer, rng), *encoded(chats, tokenizer)]
+    chats = [chat_text(tokenizer, messages(one, prompts)) for one in asked["pretrain"]]
+    documents = list(cut(token_ids(tokenizer, [BEGIN + text + END for text in prose]), limit=recipe["prose_tokens"]))
+    counts: dict[str, Any] = {"prose tokens": sum(map(len, documents))}
+    documents += [*repeats(recipe["repeats"], tokenizer, rng), *token_ids(tokenizer, chats)]
     rng.shuffle(documents)
     counts["pretraining tokens"] = pack(documents, options.out / "pretrain.bin")
 
@@ -152,35 +146,18 @@ def paragraphs(root: Path, *, characters: int, rng: random.Random) -> Iterator[s
             yield piece[piece.find("\n") + 1 :] if start else piece
 
 
-def trained_tokenizer(texts: Iterable[str], *, size: int) -> PreTrainedTokenizerFast:
-    """Byte-level BPE under Llama 3's pattern, with its special tokens and our chat template."""
-    bpe = Tokenizer(models.BPE(ignore_merges=True))
-    split = pre_tokenizers.Split(Regex(LLAMA3_PATTERN), "isolated")
-    bpe.pre_tokenizer = pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
-    bpe.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=size, special_tokens=SPECIAL, initial_alphabet=alphabet, show_progress=False)
-    bpe.train_from_iterator(texts, trainer)
-    begin = [(BEGIN, bpe.token_to_id(BEGIN))]
-    bpe.post_processor = processors.TemplateProcessing(single=f"{BEGIN} $A", special_tokens=begin)
-    special = {"bos_token": BEGIN, "eos_token": "<|eot_id|>", "pad_token": PAD}
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe, clean_up_tokenization_spaces=False, **special)
-    tokenizer.chat_template = CHAT_TEMPLATE.read_text()
-    return tokenizer
-
-
-def encoded(texts: list[str], tokenizer: PreTrainedTokenizerFast, *, limit: float = float("inf")) -> Iterator[list[int]]:
-    """Token ids of each text until `limit` tokens; special tokens are those the texts already hold."""
-    for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]:
+def cut(sequences: list[list[int]], *, limit: int) -> Iterator[list[int]]:
+    """The first of them, until they hold `limit` tokens."""
+    for sequence in sequences:
         if limit <= 0:
             return
-        limit -= len(ids)
-        yield ids
+        limit -= len(sequence)
+        yield sequence
 
 
 def repeats(count: int, tokenizer: PreTrainedTokenizerFast, rng: random.Random) -> Iterator[list[int]]:
     """Random tokens said two to four times: nothing but copying predicts the second time."""
-    begin, end = tokenizer.convert_tokens_to_ids([BEGIN, END])
+    [[begin, end]] = token_ids(tokenizer, [BEGIN + END])
     for _ in range(count):
         span = [rng.randrange(len(SPECIAL), len(tokenizer)) for _ in range(rng.randint(8, 60))]
         yield [begin, *span * rng.randint(2, 4), end]

@@ -139,8 +139,8 @@ def _tables(path: Path) -> Iterator[tuple[str, str]]:
     """Domain and content of each training table of the archive."""
     with zstandard.open(path, "rb") as stream, tarfile.open(fileobj=BytesIO(stream.read())) as archive:
         for member in archive.getmembers():
-            if member.name.endswith("train.tsv"):
-                yield member.name.split("/")[1], archive.extractfile(member).read().decode()
+            if member.name.endswith("train.tsv") and (table := archive.extractfile(member)):
+                yield member.name.split("/")[1], table.read().decode()
 
 
 def _services(root: Path, part: str) -> tuple[dict, dict]:

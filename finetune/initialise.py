@@ -7,6 +7,7 @@ constant, and the second half which token stood before.
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -32,11 +33,12 @@ def set_copying_heads(model: LlamaForCausalLM, *, seed: int) -> None:
     """
     generator = torch.Generator().manual_seed(seed)
     _draw_weights(model, generator)
-    _draw_embeddings(model.get_input_embeddings().weight, generator)
-    for layer in model.model.layers[:2]:
-        _quieten(layer.self_attn)
-    for pair in range(model.config.num_key_value_heads):
-        previous, induction, same = (_Head(layer.self_attn, pair, model.config) for layer in model.model.layers[:3])
+    _draw_embeddings(model.model.embed_tokens.weight, generator)
+    attentions: list[Any] = [layer.self_attn for layer in model.model.layers[:3]]
+    for attention in attentions[:2]:
+        _quieten(attention)
+    for pair in range(attentions[0].config.num_key_value_heads):
+        previous, induction, same = (_Head(attention, pair) for attention in attentions)
         _attend_to_previous(previous)
         _attend_to_what_followed(induction)
         _attend_to_same(same)
@@ -45,8 +47,9 @@ def set_copying_heads(model: LlamaForCausalLM, *, seed: int) -> None:
 class _Head:
     """Views into the weights of one query head and its key head: writing to them writes to the model."""
 
-    def __init__(self, attention: torch.nn.Module, pair: int, config) -> None:
-        size, self.half = config.head_dim, config.hidden_size // 2
+    def __init__(self, attention: Any, pair: int) -> None:
+        config, size = attention.config, attention.head_dim
+        self.half = config.hidden_size // 2
         query, key = slice(2 * pair * size, (2 * pair + 1) * size), slice(pair * size, (pair + 1) * size)
         self.query, self.key = attention.q_proj.weight[query], attention.k_proj.weight[key]
         self.value, self.output = attention.v_proj.weight[key], attention.o_proj.weight[:, query]
@@ -74,7 +77,7 @@ def _draw_embeddings(weight: Tensor, generator: torch.Generator) -> None:
     weight[:, half:].mul_(0.01 * math.sqrt(half - 1))
 
 
-def _quieten(attention: torch.nn.Module) -> None:
+def _quieten(attention: Any) -> None:
     """The free heads of a layer must not drown the set ones."""
     for projection in (attention.q_proj, attention.k_proj, attention.v_proj):
         projection.weight.mul_(0.1)
@@ -84,7 +87,8 @@ def _quieten(attention: torch.nn.Module) -> None:
 def _attend_to_previous(head: _Head) -> None:
     """The constant queries one position back: fast rotary pairs peak where the distance is one."""
     constant, fast, size = head.half - 1, slice(0, POSITION_PAIRS), head.pairs
-    head.query.zero_(), head.key.zero_(), head.value.zero_()
+    for weight in (head.query, head.key, head.value):
+        weight.zero_()
     head.query[fast, constant] = POSITION_GAIN * torch.cos(head.angles[fast])
     head.query[size : size + POSITION_PAIRS, constant] = -POSITION_GAIN * torch.sin(head.angles[fast])
     head.key[fast, constant] = POSITION_GAIN
@@ -96,7 +100,8 @@ def _attend_to_previous(head: _Head) -> None:
 
 def _attend_to_what_followed(head: _Head) -> None:
     """This token queries for positions whose previous token it is, and what stands there is said next."""
-    head.query.zero_(), head.key.zero_(), head.value.zero_()
+    for weight in (head.query, head.key, head.value):
+        weight.zero_()
     for row, dimension in zip(head.slow_rows, head.carried, strict=False):
         head.query[row, dimension] = MATCH_GAIN
         head.key[row, head.half + dimension] = MATCH_GAIN
@@ -108,7 +113,8 @@ def _attend_to_what_followed(head: _Head) -> None:
 
 def _attend_to_same(head: _Head) -> None:
     """Compares tokens across two texts; what it reads there is left to training."""
-    head.query.mul_(0.1), head.key.mul_(0.1)
+    for weight in (head.query, head.key):
+        weight.mul_(0.1)
     for row, dimension in zip(head.slow_rows, head.carried, strict=False):
         head.query[row, dimension] += SAME_TOKEN_GAIN
         head.key[row, dimension] += SAME_TOKEN_GAIN

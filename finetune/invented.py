@@ -6,6 +6,7 @@ item and order of phrases is drawn.
 
 import random
 from collections.abc import Iterator
+from typing import Any
 
 from .cases import Case, Tool
 from .phrases import (
@@ -39,7 +40,7 @@ def requests(count: int, *, seed: int, held: bool) -> Iterator[Case]:
         yield _tool_choice(rng, question, verb, noun, nouns, held=held)
         for kind in wanted:
             name, about = (rng.choice(texts).replace("{noun}", noun) for texts in DETAILS[kind][1:3])
-            asked = {"tool": f"{verb} {noun}", "argument": name, "description": about}
+            asked: dict[str, Any] = {"tool": f"{verb} {noun}", "argument": name, "description": about}
             yield Case("arguments", "invented", question, given.get(kind), held=held, **asked)
 
 
@@ -74,7 +75,7 @@ def sums(count: int, *, seed: int) -> Iterator[Case]:
         expression = f"{a} {rng.choice('+-*/')} {b}"
         spoken = rng.choice(SUMS).format(e=expression)
         worded = rng.choice(WORDED_SUMS).format(a=a, b=b)
-        asked = {"tool": "calculate", "argument": "expression", "description": "The calculation as it is written"}
+        asked: dict[str, Any] = {"tool": "calculate", "argument": "expression", "description": "The calculation as it is written"}
         yield Case("route", "invented", rng.choice([spoken, worded]), "tools")
         yield Case("arguments", "invented", spoken, expression, **asked)
 

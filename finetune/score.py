@@ -22,6 +22,7 @@ from peft import PeftModel
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from .cases import Case, Exchange, choices, exchanges, messages, plain, read_case, reply_text
+from .tokens import chat_text, token_ids
 
 METRICS = {"route": "accuracy", "tool": "accuracy", "arguments": "accuracy", "evidence": "accuracy", "decompose": "question_f1"}
 LONGEST_REPLY = 96
@@ -83,7 +84,7 @@ class Llama:
     @torch.no_grad()
     def yes(self, asked: list[Exchange]) -> list[float]:
         """How much likelier "yes" is than "no" as the reply to each, as a difference of logits."""
-        yes, no = (self.tokenizer(f" {word}", add_special_tokens=False)["input_ids"][0] for word in ("yes", "no"))
+        yes, no = (ids[0] for ids in token_ids(self.tokenizer, [" yes", " no"]))
         margins = []
         for start in range(0, len(asked), TOGETHER):
             inputs = self._inputs(asked[start : start + TOGETHER], begun='"')
@@ -94,7 +95,7 @@ class Llama:
     def _replies(self, asked: list[Exchange], allowed: list[list[str]]) -> list[str]:
         inputs, end = self._inputs(asked), self.tokenizer.eos_token_id
         width = inputs["input_ids"].shape[1]
-        tries = [self._following(values) for values in allowed]
+        tries = [self._following(values) for values in allowed if values]
 
         def allow(row: int, ids: torch.Tensor) -> list[int]:
             return sorted(tries[row].get(tuple(ids[width:].tolist()), {end}))
@@ -107,14 +108,14 @@ class Llama:
     def _following(self, values: list[str]) -> dict[tuple[int, ...], set[int]]:
         """For each beginning of a reply, the tokens that may come next."""
         following: dict[tuple[int, ...], set[int]] = defaultdict(set)
-        for ids in self.tokenizer([reply_text(value) for value in values] or [""], add_special_tokens=False)["input_ids"]:
+        for ids in token_ids(self.tokenizer, [reply_text(value) for value in values]):
             for length, token in enumerate(ids):
                 following[tuple(ids[:length])].add(token)
         return following
 
     def _inputs(self, asked: list[Exchange], *, begun: str = "") -> dict[str, torch.Tensor]:
         chats = [messages(one, self.prompts)[:-1] for one in asked]
-        texts = [self.tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True) + begun for chat in chats]
+        texts = [chat_text(self.tokenizer, chat, answered=False) + begun for chat in chats]
         inputs = self.tokenizer(texts, add_special_tokens=False, padding=True, return_tensors="pt")
         return {name: inputs[name] for name in ("input_ids", "attention_mask")}
 

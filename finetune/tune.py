@@ -10,7 +10,6 @@ import argparse
 import json
 import shutil
 import tomllib
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from .cases import PROMPTS
 from .loop import Batch, Schedule, train
+from .tokens import chat_text, token_ids
 
 IGNORED = -100  # the label that transformers' loss leaves out
 
@@ -57,11 +57,9 @@ def main(argv: list[str] | None = None) -> None:
 
 def masked(conversations: list[list[dict]], tokenizer: PreTrainedTokenizerFast) -> list[tuple[list[int], list[int]]]:
     """Ids and labels of each conversation; only the last message and the token that ends it are labelled."""
-    chat = partial(tokenizer.apply_chat_template, tokenize=False)
-    whole = [chat(messages) for messages in conversations]
-    asked = [chat(messages[:-1], add_generation_prompt=True) for messages in conversations]
-    ids = [tokenizer(texts, add_special_tokens=False)["input_ids"] for texts in (whole, asked)]
-    return [(full, [IGNORED] * len(prompt) + full[len(prompt) :]) for full, prompt in zip(*ids, strict=True)]
+    whole = token_ids(tokenizer, [chat_text(tokenizer, messages) for messages in conversations])
+    asked = token_ids(tokenizer, [chat_text(tokenizer, messages[:-1], answered=False) for messages in conversations])
+    return [(full, [IGNORED] * len(prompt) + full[len(prompt) :]) for full, prompt in zip(whole, asked, strict=True)]
 
 
 def by_length(dialogues: list[tuple[list[int], list[int]]], *, size: int, pad: int, seed: int) -> Batch:
@@ -90,7 +88,7 @@ def save(model: PeftModel, folder: Path, *, base: str) -> None:
     """In float16, like the base, which is named but not by its path: that is this machine's."""
     model.half()
     model.peft_config["default"].base_model_name_or_path = base
-    model.save_pretrained(folder)
+    model.save_pretrained(str(folder))
     (folder / "README.md").unlink()
 
 

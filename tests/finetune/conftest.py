@@ -35,12 +35,13 @@ def texts() -> list[str]:
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> Path:
     """What `prepare` leaves behind, in small: a tokenizer and packed tokens."""
-    from askfirst.finetune.data import encoded, pack, trained_tokenizer
+    from askfirst.finetune.data import pack
+    from askfirst.finetune.tokens import token_ids, trained_tokenizer
 
     folder = tmp_path_factory.mktemp("prepared")
     tokenizer = trained_tokenizer(texts, size=600)
     tokenizer.save_pretrained(folder / "tokenizer")
-    pack(list(encoded(texts, tokenizer)), folder / "pretrain.bin")
+    pack(token_ids(tokenizer, texts), folder / "pretrain.bin")
     return folder
 
 

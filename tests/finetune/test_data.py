@@ -8,9 +8,10 @@ import pytest
 from transformers import PreTrainedTokenizerFast
 
 from askfirst.finetune.cases import reply_text
-from askfirst.finetune.data import encoded, pack, repeats
+from askfirst.finetune.data import pack, repeats
 from askfirst.finetune.invented import comparisons, requests
 from askfirst.finetune.phrases import HELD_NOUNS
+from askfirst.finetune.tokens import token_ids
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def test_a_value_has_the_same_tokens_in_the_reply_as_in_the_question(tokenizer: 
 
 
 def test_packing_loses_no_token(tokenizer: PreTrainedTokenizerFast, texts: list[str], tmp_path: Path):
-    documents = [*encoded(texts, tokenizer), *repeats(5, tokenizer, random.Random(1))]
+    documents = [*token_ids(tokenizer, texts), *repeats(5, tokenizer, random.Random(1))]
     assert pack(documents, tmp_path / "packed.bin") == sum(map(len, documents))
     packed = np.fromfile(tmp_path / "packed.bin", dtype=np.uint16).tolist()
     assert packed == [token for document in documents for token in document]
