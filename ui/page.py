@@ -30,7 +30,7 @@ STYLE = """<style>
 
 def main() -> None:
     """Draw the page from the session's state; what the buttons do has been done before."""
-    st.set_page_config(page_title="Askfirst", page_icon=":material/front_hand:", layout="centered")
+    st.set_page_config(page_title="Askfirst", page_icon="✋", layout="centered")
     st.html(STYLE)
     st.session_state.setdefault("turns", [])
     st.session_state.setdefault("thread", str(uuid4()))
@@ -54,7 +54,7 @@ def draw(assistant: "Assistant") -> None:
     """Sidebar, the conversation so far, and the next question."""
     with st.sidebar:
         collection = side_panel(assistant)
-    st.title("Askfirst", anchor=False)
+    st.header("Askfirst", anchor=False)
     st.caption("Answers from your documents and data, and asks first before it changes anything.")
     for place, (question, answer) in enumerate(st.session_state.turns):
         draw_turn(assistant, question, answer, place=f"turn{place}", collection=collection)
@@ -88,7 +88,7 @@ def inbox(assistant: "Assistant") -> None:
     if notice := st.session_state.pop("notice", None):
         st.error(notice)
     for proposal in waiting:
-        with st.expander(f"{proposal.tool}, asked by {proposal.requested_by or 'unknown'}"):
+        with st.expander(harmless(proposal.preview.partition("\n")[0])):
             draw_card(assistant, proposal, place="inbox")
 
 
@@ -122,7 +122,7 @@ def draw_turn(assistant: "Assistant", question: str | None, answer: Answer, *, p
         st.markdown(harmless(answer.text or "No answer."))
         for number, citation in enumerate(answer.citations, 1):
             draw_citation(assistant, citation, number, collection=collection)
-        for proposal in answer.proposals:
+        for proposal in answer.proposals if answer.status == "waiting" else ():
             with st.container(border=True):
                 draw_card(assistant, assistant.proposal(proposal.id), place=place)
         draw_making(answer)
@@ -175,7 +175,8 @@ def draw_card(assistant: "Assistant", proposal: Any, *, place: str) -> None:
     if proposal.state != "waiting":
         st.caption(harmless(show.decision(proposal)))
         return
-    st.caption(f"You decide as **{harmless(st.session_state.who)}**, until {show.until(proposal.expires)}.")
+    asked, who = harmless(proposal.requested_by), harmless(st.session_state.who)
+    st.caption(f"Asked by {asked}. You decide as **{who}**, until {show.until(proposal.expires)}.")
     approving, rejecting = st.columns(2)
     key = f"{place}-{proposal.id}"
     pressed = {"on_click": approve, "args": (assistant, proposal)}
@@ -222,5 +223,5 @@ def decide(proposal: Any, act: Any) -> None:
 
 
 def harmless(text: str) -> str:
-    """Markdown that keeps its lists and code, but draws no formula from a price and fetches no picture."""
-    return text.replace("$", "\\$").replace("![", "!\\[")
+    """Markdown that keeps its lines, lists and code, but draws no formula from a price and fetches no picture."""
+    return text.replace("$", "\\$").replace("![", "!\\[").replace("\n", "  \n")

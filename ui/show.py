@@ -160,7 +160,8 @@ def proposals(values: Sequence["Proposal"]) -> RenderableType:
     table = _table("id", "tool", "would change", "asked by", "state", "until")
     for value in values:
         asked = text(value.requested_by)
-        table.add_row(value.id, text(value.tool), preview(value.preview), asked, value.state, until(value.expires))
+        does = text(value.preview.partition("\n")[0])
+        table.add_row(value.id, text(value.tool), does, asked, value.state, until(value.expires))
     return table
 
 

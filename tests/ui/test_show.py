@@ -79,8 +79,8 @@ def test_a_decided_proposal_names_who_decided():
     assert "rejected by ben: too late" in read(show.proposal(proposal(state="rejected", decided_by="ben", why="too late")))
 
 
-def test_a_list_of_proposals_shows_what_each_would_change():
-    assert "status: pending -> cancelled" in read(show.proposals([proposal()]))
+def test_a_list_of_proposals_says_what_each_would_do():
+    assert "Cancel #W1." in read(show.proposals([proposal()]))
     assert read(show.proposals([])) == "No proposal waits.\n"
 
 
