@@ -63,6 +63,7 @@ def listening(job: Job) -> Any:
     told.hostnames, told.port, told.api_keys = ["127.0.0.1"], job.port, [job.key]
     told.cors_origins, told.cors_credentials = "http://127.0.0.1", False  # the default lets every page of the web read replies
     told.ui, told.endpoint_props, told.verbosity = False, True, 2
+    told.cache_ram_mib = 0  # its cache beyond the slots forgets under which LoRA a prompt was read, and mixes them
     told.n_parallel, told.n_ctx = SLOTS, SLOTS * job.context
     told.cpuparams.n_threads = told.cpuparams_batch.n_threads = job.threads
     told.lora_adapters = [_lora(llama, path) for path in job.adapters]

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -118,6 +119,15 @@ def test_the_adapter_answers_otherwise_than_its_base(model: Model, settings: Set
         assert model.adapter == "decisions"
         assert base.adapter is None
         assert model.write(asked, max_tokens=12).text != base.write(asked, max_tokens=12).text
+
+
+def test_requests_to_adapter_and_base_at_the_same_time_do_not_mix(model: Model, settings: Settings) -> None:
+    texts = [[{"role": "user", "content": f"Tell me about number {number}."}] for number in range(6)]
+    with open_model(settings.model_copy(update={"adapter": "none"})) as base, ThreadPoolExecutor(4) as pool:
+        alone = [one.write(asked, max_tokens=12).text for asked in texts for one in (model, base)]
+        asked_at_once = [pool.submit(one.write, asked, max_tokens=12) for asked in texts for one in (model, base)]
+        together = [each.result().text for each in asked_at_once]
+    assert together == alone
 
 
 def test_a_server_that_is_not_there_is_named() -> None:
