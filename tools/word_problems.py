@@ -54,8 +54,10 @@ CUT = (
     r"fell|lower\w*|remain\w*|left|restocking"
 )
 TAX = "tax|vat|tip"
-RISE = r"plus|increas\w+|add\w*|tax\w*|vat|tip|on top|more|rais\w+|surcharge|mark\w* up|grow\w*|grew|higher|rise\w*|rose|"
+RISE = (
+    r"plus|increas\w+|add\w*|tax\w*|vat|tip|on top|more|rais\w+|surcharge|mark\w* up|grow\w*|grew|higher|rise\w*|rose|"
     r"incl\w*|extra"
+)
 SHARE = r"split\w*|divid\w+|shared?|evenly|equally|among\w*|per person|over N1 (?:months|weeks|days|payments|people)|instal\w+"
 TIMES = r"multipl\w+|times|product|apiece|each|@|per|cost of N0|price of N0|at N1|for N0|buy N0|order N0"
 APART = (
