@@ -3,7 +3,7 @@
     python -m askfirst.finetune.score --model models/askfirst-5m --adapter decisions --heldout PREPARED/heldout
 
 Writes `card.json` beside the adapter: the agent gives a decision to the Llama only where this card shows that it does at
-least as well as the signal, whose scores are kept if the card has them.
+least as well as the signal, whose scores another evaluation puts there.
 """
 
 import argparse
@@ -44,23 +44,21 @@ def main(argv: list[str] | None = None) -> None:
     # 1. The base and its adapter, merged.
     llama = Llama(options.model, folder, prompts)
 
-    # 2. Each decision's points on its cases, and their means by source.
+    # 2. Each decision's points on its cases, beside what others have measured for these weights.
+    path = folder / "card.json"
     card = {"model": options.model.name, "adapter": options.adapter, "decisions": {}}
+    card |= json.loads(path.read_text()) if path.exists() else {}
     for decision, metric in METRICS.items():
         cases = list(held_out(options.heldout / f"{decision}.jsonl", decision))
         cases = random.Random(0).sample(cases, min(options.limit or len(cases), len(cases)))
         points = POINTS[decision](llama, cases)
-        entry = {"llama": with_interval(points), "signal": None, "n": len(cases), "metric": metric}
-        card["decisions"][decision] = entry | {"by_source": by_source(cases, points)}
+        entry = {"llama": with_interval(points), "n": len(cases), "metric": metric, "by_source": by_source(cases, points)}
+        card["decisions"][decision] = {"signal": None} | card["decisions"].get(decision, {}) | entry
 
-    # 3. The card, with the signals' scores that another evaluation may have put there.
-    path = folder / "card.json"
-    if path.exists():
-        known = json.loads(path.read_text())["decisions"]
-        for decision, entry in card["decisions"].items():
-            entry["signal"] = known.get(decision, {}).get("signal")
-    path.write_text(json.dumps(card, indent=1) + "\n")
-    print(path.read_text())
+    # 3. The card.
+    path.write_text(json.dumps(card, indent=2) + "\n")
+    for decision, entry in card["decisions"].items():
+        print(decision, entry["llama"], entry["by_source"])
 
 
 class Llama:

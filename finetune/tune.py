@@ -49,7 +49,8 @@ def main(argv: list[str] | None = None) -> None:
     # 3. Training, from the last checkpoint if there is one.
     train(model, batch, Schedule(**training), options.out.with_suffix(".run"))
 
-    # 4. The adapter beside its prompts and its recipe.
+    # 4. The adapter beside its prompts and its recipe. A card that lies there speaks of other weights.
+    (options.out / "card.json").unlink(missing_ok=True)
     save(model, options.out, base=options.base.name)
     shutil.copy(PROMPTS, options.out / "prompts.toml")
     shutil.copy(options.recipe, options.out / "recipe.toml")
