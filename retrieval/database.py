@@ -66,6 +66,7 @@ class Database:
             yield connection
         except psycopg.OperationalError as error:
             if connection.closed:
+                self._pool.drain()  # one process that dies takes every connection with it, a moment later
                 raise DatabaseDown(_one_line(error)) from error
             raise
         finally:

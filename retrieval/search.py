@@ -17,6 +17,7 @@ CANDIDATES = 60  # from each side, before both scores are computed for all of th
 EXACT_BELOW = 20_000  # chunks; a smaller collection is searched whole
 MOST_HITS = 4_000  # a word in more chunks than this finds no candidates, it only weighs among them
 MOST_WORDS = 64  # of one question
+LONGEST_QUESTION = 20_000  # characters read for words; the embedder reads 256 tokens
 
 # The walk through the HNSW index goes on past rows of other collections until it has enough of this one.
 WALK = (
@@ -76,6 +77,7 @@ WITH terms AS MATERIALIZED (
     )
 ), sides AS (
     SELECT chunks.*,
+        chunks.embedding <=> %(vector)s AS distance,
         greatest(0, least(1, (1 - (chunks.embedding <=> %(vector)s) - 0.05) / 0.80)) AS meaning,
         (
             SELECT coalesce(sum(weight), 0)
@@ -87,7 +89,7 @@ WITH terms AS MATERIALIZED (
 SELECT documents.name, documents.title, sides.heading, sides."start", sides."end", sides.text,
     ((meaning + coalesce(words, meaning)) / 2)::float8 AS score
 FROM sides JOIN askfirst.documents ON documents.id = sides.document
-ORDER BY score DESC, sides.id
+ORDER BY score DESC, distance, sides.id
 LIMIT %(limit)s
 """
 
@@ -102,7 +104,7 @@ def search(database: Database, embedder: Embedder, question: str, *, collection:
         sized = _sized(connection, collection)
         if sized.collection.embedder != embedder.fingerprint:
             raise EmbedderMismatch(collection, stored=sized.collection.embedder, present=embedder.fingerprint)
-        return _ranked(connection, sized, question.replace("\x00", ""), vector, limit)
+        return _ranked(connection, sized, question.replace("\x00", "")[:LONGEST_QUESTION], vector, limit)
 
 
 def _ranked(connection: Connection, sized: "Sized", question: str, vector: HalfVector, limit: int) -> list[Evidence]:
