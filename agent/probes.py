@@ -107,7 +107,11 @@ def adapter(settings: Settings, served: Served) -> str:
 def offers(settings: Settings, served: Served) -> str:
     """The model's name must be one of those that the server lists."""
     endpoint = served.endpoint()
-    names = offered(endpoint.url, endpoint.key)
+    try:
+        names = offered(endpoint.url, endpoint.key)
+    except ModelDown as down:
+        problem = str(down).removesuffix(" `askfirst doctor` tells more.")
+        raise Unfit(problem, "Start that server, or leave ASKFIRST_MODEL out to use the shipped model.") from None
     if settings.model_name not in names:
         raise Unfit(f"{endpoint.url} offers {', '.join(names) or 'nothing'}, not '{settings.model_name}'",
                     "Name one of them: ASKFIRST_MODEL_NAME=NAME.")

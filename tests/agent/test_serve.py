@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -278,8 +279,6 @@ def test_a_url_where_nothing_answers_is_named(tmp_path: Path) -> None:
 
 def copied(home: Path) -> Path:
     """A home that holds the shipped model under the name `mine`, by copies."""
-    import shutil
-
     shutil.copytree(next(SHIPPED.glob("askfirst-*")), home / "models" / "mine")
     return home
 
@@ -291,3 +290,17 @@ def test_a_model_of_ones_own_is_served_from_the_home(tmp_path: Path) -> None:
         assert served.key
     assert json.dumps(models(settings))
     assert served.stop()
+
+
+def test_processes_that_start_at_the_same_moment_get_one_server(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    command = [sys.executable, "-c", USER, str(tmp_path)]
+    starting = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    try:
+        urls = {process.stdout.readline().strip() for process in starting if process.stdout}
+        with serve(settings) as served:
+            assert urls == {served.url}
+    finally:
+        for process in starting:
+            process.kill()
+            process.communicate()
