@@ -298,9 +298,10 @@ def test_processes_that_start_at_the_same_moment_get_one_server(tmp_path: Path) 
     starting = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     try:
         urls = {process.stdout.readline().strip() for process in starting if process.stdout}
-        with serve(settings) as served:
-            assert urls == {served.url}
+        served = serve(settings)
+        assert urls == {served.url}
     finally:
         for process in starting:
             process.kill()
             process.communicate()
+    assert served.stop()
