@@ -73,7 +73,7 @@ class ToolInvalid(UsageError):
 
 class ToolFailed(RunError):
     def __init__(self, name: str, problem: str):
-        super().__init__(f"Tool '{name}' failed: {problem}. Nothing was changed; try again or look into the tool.")
+        super().__init__(f"Tool '{name}' failed: {' '.join(problem.split()).rstrip('.')}. Nothing was changed; try again or look into the tool.")
 
 
 class ProposalMissing(UsageError):

@@ -31,6 +31,8 @@ from .change import Change, moved
 from .registry import Registry, Tool, perform
 from .rows import Row, row, rows
 
+PATIENCE = "10s"
+TOLD = ("digest", "tool", "arguments", "preview", "requester")
 State = Literal["waiting", "executed", "rejected", "expired", "failed"]
 
 
@@ -76,8 +78,7 @@ def propose(database: Database, tool: Tool, arguments: Mapping[str, Any], *, key
             values = tool.validate(arguments, connection)
             with connection.transaction(force_rollback=True):
                 change = _written(connection, tool, values)
-            signed = _signed(tool, values, change, key=key, requester=requester, thread=thread,
-                             expires=datetime.now(UTC) + timedelta(hours=hours))
+            signed = _signed(tool, values, change, key=key, requester=requester, thread=thread, hours=hours)
             known = _inserted(connection, signed, key=key, run=run)
         return _proposal(known)
 
@@ -152,18 +153,22 @@ def verify_audit(database: Database) -> tuple[int, str | None]:
 
 
 def _written(connection: Connection, tool: Tool, arguments: Mapping[str, Any]) -> Change:
-    """The write, with every constraint checked now rather than at commit."""
+    """The write, waiting for no lock longer than `PATIENCE`, with every constraint checked now rather than at commit."""
+    connection.execute("SELECT set_config('lock_timeout', %s, true)", [PATIENCE])
     change = perform(tool, arguments, connection)
-    connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    try:
+        connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    except psycopg.Error as error:
+        raise ToolFailed(tool.name, str(error)) from error
     return change
 
 
 def _signed(tool: Tool, arguments: dict[str, Any], change: Change, *, key: str, requester: str, thread: str,
-            expires: datetime) -> Row:
+            hours: float) -> Row:
     """All that the digest covers, and the digest. The id follows from the key."""
     row = {"id": hashlib.sha256(key.encode()).hexdigest()[:12], "tool": tool.name, "arguments": arguments,
            "schema_version": tool.digest, "requester": requester, "thread": thread, "preview": change.preview(),
-           "basis": change.basis(), "expires": expires}
+           "basis": change.basis(), "expires": datetime.now(UTC) + timedelta(hours=hours)}
     return row | {"digest": proposal_digest(row)}
 
 
@@ -177,20 +182,19 @@ def _inserted(connection: Connection, signed: Row, *, key: str, run: str) -> Row
         ON CONFLICT (key) DO NOTHING RETURNING *""", _stored(signed) | {"key": key, "run": run})
     if made is None:
         return row(connection, "SELECT * FROM askfirst.proposals WHERE key = %s", [key]) or signed
-    told = {name: made[name] for name in ("digest", "tool", "arguments", "preview")} | {"by": made["requester"]}
-    append(connection, "proposed", made["id"], told)
+    append(connection, "proposed", made["id"], {name: made[name] for name in TOLD})
     return made
 
 
 def _held(connection: Connection, id: str) -> Row:
     """The proposal's row, locked and still waiting."""
-    held = row(connection, """SELECT *, expires <= clock_timestamp() AS late FROM askfirst.proposals
-                              WHERE id = %s FOR UPDATE""", [id])
+    held = row(connection, """
+        SELECT *, CASE WHEN state = 'waiting' AND expires <= clock_timestamp() THEN 'expired' ELSE state END AS state_now
+        FROM askfirst.proposals WHERE id = %s FOR UPDATE""", [id])
     if held is None:
         raise ProposalMissing(id)
-    if held["state"] != "waiting" or held["late"]:
-        state = "expired" if held["state"] == "waiting" else held["state"]
-        raise ProposalDecided(id, state=state, by=held["decided_by"])
+    if held["state_now"] != "waiting":
+        raise ProposalDecided(id, state=held["state_now"], by=held["decided_by"])
     return held
 
 
@@ -215,7 +219,7 @@ def _decided(connection: Connection, tool: Tool, held: Row, edits: Mapping[str, 
             difference = None if edits else moved(held["basis"], change.basis())
             if difference:
                 raise psycopg.Rollback(attempt)
-    except (ToolRetry, ToolFailed, psycopg.Error) as error:
+    except (ToolRetry, ToolFailed) as error:
         return _failed(connection, held, error, edits, by)
     if difference:
         return _previewed_again(connection, held, change, difference)
@@ -223,11 +227,10 @@ def _decided(connection: Connection, tool: Tool, held: Row, edits: Mapping[str, 
     return _executed(connection, approved, change, edits, by)
 
 
-def _failed(connection: Connection, held: Row, error: Exception, edits: Mapping[str, Any], by: str) -> Proposal:
+def _failed(connection: Connection, held: Row, error: ToolRetry | ToolFailed, edits: Mapping[str, Any], by: str) -> Proposal:
     """Closes a proposal whose write was refused. An interruption says nothing about the write: the proposal waits on."""
-    cause = error.__cause__ if isinstance(error, ToolFailed) else error
-    if isinstance(cause, psycopg.OperationalError):
-        raise cause
+    if isinstance(error.__cause__, psycopg.OperationalError):
+        raise error.__cause__
     if edits:
         raise ProposalInvalid(held["tool"], str(error)) from None
     return _closed(connection, held, "failed", by=by, why=str(error))
@@ -250,10 +253,9 @@ def _resigned(connection: Connection, held: Row, change: Change, *, why: str | N
 
 def _executed(connection: Connection, approved: Row, change: Change, edits: Mapping[str, Any], by: str) -> Proposal:
     """Records decision and execution in the transaction that made the write."""
-    id, digest = approved["id"], approved["digest"]
     connection.execute("INSERT INTO askfirst.executions (proposal, digest, approved_by, rows) VALUES (%s, %s, %s, %s)",
-                       (id, digest, by, Json(change.basis())))
-    append(connection, "approved", id, {"digest": digest, "by": by, "edits": dict(edits)})
+                       (approved["id"], approved["digest"], by, Json(change.basis())))
+    append(connection, "approved", approved["id"], {"digest": approved["digest"], "by": by, "edits": dict(edits)})
     return _closed(connection, approved, "executed", by=by, why=None, result=change.preview())
 
 

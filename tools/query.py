@@ -110,7 +110,8 @@ def _answered(connect: Callable[[], AbstractContextManager[Connection]], stateme
         raise _mendable(error) or error from None
     cut = f"Only the first {MOST_ROWS} rows are shown." if len(found) > MOST_ROWS else ""
     missing = "" if role else "No reader role could be created: only the guard and the read-only transaction protect this."
-    return QueryResult(columns, [[_plain(value) for value in row] for row in found[:MOST_ROWS]], f"{cut} {missing}".strip() or None)
+    shown = [[_plain(value) for value in row] for row in found[:MOST_ROWS]]
+    return QueryResult(columns, shown, f"{cut} {missing}".strip() or None)
 
 
 def _plain(value: Any) -> Any:
