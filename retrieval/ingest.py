@@ -139,7 +139,7 @@ def _take(
     document = read(path, content)
     cut = chunks(document.text, count_tokens=embedder.count_tokens)
     vectors = [HalfVector(vector) for vector in embedder.embed([_embedded(chunk) for chunk in cut])]
-    if _store(database, collection, name, document, digest, cut, vectors):
+    if store(database, collection, name, document, digest, cut, vectors):
         (tally.added if stored is None else tally.changed).append(name)
         tally.chunks += len(cut)
     else:
@@ -151,7 +151,7 @@ def _embedded(chunk: Chunk) -> str:
     return f"{chunk.heading}\n{chunk.text}" if chunk.heading else chunk.text
 
 
-def _store(
+def store(
     database: Database,
     collection: int,
     name: str,
@@ -160,7 +160,8 @@ def _store(
     cut: Sequence[Chunk],
     vectors: Sequence[HalfVector],
 ) -> bool:
-    """Replace the document and its chunks in one transaction; False when another process has stored this very file."""
+    """Replace the document and its chunks in one transaction; False when another process has stored this very file.
+    The vectors go over in COPY's binary form; most of the time is the HNSW index's (see benchmarks/vectors.py)."""
     with database.transaction() as connection:
         row = connection.execute(
             """

@@ -53,15 +53,17 @@ WITH terms AS MATERIALIZED (
         LIMIT %(most_hits)s
     ) AS hit
 ), weights AS MATERIALIZED (
-    SELECT lexeme, count(id) AS frequency, ln(1 + (%(chunks)s - count(id) + 0.5) / (count(id) + 0.5)) AS weight
+    SELECT lexeme, count(id) AS frequency, ln((1 + (%(chunks)s - count(id) + 0.5) / (count(id) + 0.5))::float8) AS weight
     FROM terms LEFT JOIN hits USING (lexeme)
     GROUP BY lexeme
-), wordy AS (
-    SELECT id
+), held AS MATERIALIZED (
+    SELECT id, sum(weight) AS weight
     FROM hits JOIN weights USING (lexeme)
     WHERE frequency < %(most_hits)s
     GROUP BY id
-    ORDER BY sum(weight) DESC, id
+), wordy AS (
+    SELECT id FROM held
+    ORDER BY weight DESC, id
     LIMIT %(candidates)s
 ), near AS (
     (
@@ -79,12 +81,13 @@ WITH terms AS MATERIALIZED (
     SELECT chunks.*,
         chunks.embedding <=> %(vector)s AS distance,
         greatest(0, least(1, (1 - (chunks.embedding <=> %(vector)s) - 0.05) / 0.80)) AS meaning,
-        (
-            SELECT coalesce(sum(weight), 0)
-            FROM unnest(chunks.lexemes) AS held JOIN weights USING (lexeme)
-        ) / (SELECT nullif(sum(weight), 0) FROM weights) AS words
-    FROM askfirst.chunks
-    WHERE chunks.id IN (SELECT id FROM near UNION SELECT id FROM wordy)
+        (coalesce(held.weight, 0) + (
+            SELECT coalesce(sum(weights.weight), 0)
+            FROM weights JOIN terms USING (lexeme)
+            WHERE frequency >= %(most_hits)s AND chunks.lexemes @@ terms.query
+        )) / (SELECT nullif(sum(weight), 0) FROM weights) AS words
+    FROM askfirst.chunks LEFT JOIN held USING (id)
+    WHERE id IN (SELECT id FROM near UNION SELECT id FROM wordy)
 )
 SELECT documents.name, documents.title, sides.heading, sides."start", sides."end", sides.text,
     ((meaning + coalesce(words, meaning)) / 2)::float8 AS score
