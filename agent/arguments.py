@@ -127,21 +127,20 @@ def fill(tool: Fillable, sources: Sources) -> Filled:
 
 def _spoken(
     tool: Fillable, name: str, schema: dict[str, Any], choices: Sequence[str] | None, sources: Sources, found: Mapping[str, Any]
-) -> tuple[Any | None, bool]:
-    """What the person said for one argument, and whether it is certain to be meant for it.
-
-    Earlier turns only complete what is missing, and are certain where the question refers back to them.
+) -> tuple[Any | None, int]:
+    """What the person said for one argument, and how firmly: 2 where the tool's own reader found it, 1 where its form or
+    an existing value fixes it. Earlier turns only complete what is missing, firmly where the question refers back to them.
     """
     for text in (sources.text, *sources.before):
         meant = text == sources.text or refers_back(sources.text)
         value = tool.read(name, text, sources.connection, found)
         if value is not None:
-            return value, meant
+            return value, 2 * meant
         values = _usable(tool, name, from_text(name, schema, choices, text, sources.embed), found)
         if values:
-            certain = choices is not None or "pattern" in _inner(schema)
-            return (values if schema.get("type") == "array" else values[0]), certain and meant
-    return None, False
+            certain = choices is not None or "pattern" in _inner(schema) or _kind(name, _inner(schema)) is not None
+            return (values if schema.get("type") == "array" else values[0]), int(certain and meant)
+    return None, 0
 
 
 def refers_back(question: str) -> bool:
@@ -240,7 +239,8 @@ def values_named(name: str, result: Any) -> Iterator[Any]:
 
 def _numbers(name: str, text: str, *, whole: bool) -> list[int | float]:
     """The numbers of a text, nearest to a word of the argument's name first."""
-    found = [(match.start(), match.group().replace(",", "")) for match in NUMBER.finditer(text)]
+    said = DATE.sub(lambda date: " " * len(date.group()), text)
+    found = [(match.start(), match.group().replace(",", "")) for match in NUMBER.finditer(said)]
     places = [match.start() for part in plain(name).split() for match in re.finditer(re.escape(part), text, re.I)]
     found.sort(key=lambda pair: min((abs(pair[0] - place) for place in places), default=pair[0]))
     return [int(digits) if whole else float(digits) for _, digits in found if not whole or "." not in digits]

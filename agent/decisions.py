@@ -13,13 +13,15 @@ from ..retrieval.documents import Evidence
 from ..settings import Decider, Decision, Settings
 from . import signals
 from .arguments import Embed, Sources, fill
-from .model import LanguageModel
-from .signals import Candidate, Sentence
+from .evidence import Sentence, choose_sentences, rank_sentences, support, weighed
+from .model import LanguageModel, Reply
+from .signals import Candidate
 from .split import split
 from .state import Route
 from .words import plain, stem, words
 
 ROUTES: tuple[Route, ...] = get_args(Route)
+SHORTLIST = 6  # tools that the Llama chooses among
 IDENTIFIERS = {"id", "ids", "number", "key", "code"}  # what a look-up may bring; a choice of the person's is never looked up
 
 
@@ -97,6 +99,7 @@ class Decisions:
         listed = signals.shortlist(question, tools, self.embed)
         found = signals.candidates(question, [self.reach(tool, score, tools, sources) for tool, score in listed])
         if self.who["tool"] == "llama" and len(found) > 1:
+            found = found[:SHORTLIST]
             lines = "\n".join(f"- {plain(c.tool.name)}: {c.tool.description.splitlines()[0].rstrip('.')}" for c in found)
             named = self._choose("tool", [*(plain(c.tool.name) for c in found), "none"], question=question, tools=lines)
             found = [c for c in found if plain(c.tool.name) == named]
@@ -147,7 +150,8 @@ class Decisions:
     def parts(self, question: str) -> list[str]:
         """The sub-questions of a question; itself alone when it is a single one."""
         if self.who["decompose"] == "llama":
-            return list(decompose(question, propose=lambda asked: self.model().lines("decompose", limit=4, question=asked).value))
+            told = self._told(lambda: self.model().lines("decompose", limit=4, question=question))
+            return list(decompose(question, propose=lambda asked: told or split(asked)))
         return list(decompose(question, propose=split))
 
     def sentences(
@@ -157,26 +161,27 @@ class Decisions:
 
         The Llama, where it decides, ranks anew the five that the signal ranks highest.
         """
-        ranked = signals.rank_sentences(question, evidence, self.embed, weights)
-        sure = signals.support(ranked)
+        ranked = rank_sentences(question, evidence, self.embed, weights)
+        sure = support(ranked)
         if self.who["refusal"] == "llama" and ranked:
             sure = max(self._yes(question, sentence) for sentence in ranked[:5])
         if sure < floor:
             return [], sure
         if self.who["evidence"] == "llama":
             first = ranked[:5]
-            ranked = [*signals.weighed(first, [self._yes(question, sentence) for sentence in first]), *ranked[5:]]
-        return signals.choose_sentences(ranked, question), sure
+            ranked = [*weighed(first, [self._yes(question, sentence) for sentence in first]), *ranked[5:]]
+        return choose_sentences(ranked, question), sure
 
     def _yes(self, question: str, sentence: Sentence) -> float:
-        return self.model().yes("evidence", question=question, sentence=sentence.text)
-
-    def _choose(self, decision: Decision, options: Sequence[str], **fields: str) -> Any | None:
-        """The Llama's choice, or None where even its second reply was none of the options: then the signal's stands."""
+        """The Llama's probability that a sentence answers; an even chance where it gave no reply of the form."""
         try:
-            return self.model().choose(decision, options, **fields).value
+            return self.model().yes("evidence", question=question, sentence=sentence.text)
         except ModelReplyInvalid:
-            return None
+            return 0.5
+
+    def _choose(self, decision: str, options: Sequence[str], **fields: str) -> Any | None:
+        """The Llama's choice among the options."""
+        return self._told(lambda: self.model().choose(decision, options, **fields))
 
     def _ask(self, question: str) -> Callable[..., Any]:
         """Asks the Llama for one argument; its value must stand in the question or among the choices."""
@@ -184,16 +189,18 @@ class Decisions:
         def ask(tool: Any, name: str, schema: Mapping[str, Any], choices: Sequence[str] | None) -> str | None:
             if schema.get("type", "string") != "string":
                 return None
-            reply = self.model().fill(
-                question,
-                tool=plain(tool.name),
-                argument=plain(name),
-                description=schema.get("description", plain(name)),
-                options=choices,
-            )
-            return reply.value
+            meaning = schema.get("description", plain(name))
+            fields = {"tool": plain(tool.name), "argument": plain(name), "description": meaning}
+            return self._told(lambda: self.model().fill(question, options=choices or schema.get("enum"), **fields))
 
         return ask
+
+    def _told(self, ask: Callable[[], Reply]) -> Any | None:
+        """The value of a reply; None where even the second try was not of the form: then the signal's decision stands."""
+        try:
+            return ask().value
+        except ModelReplyInvalid:
+            return None
 
 
 def _returns(tool: Any, argument: str) -> bool:

@@ -13,6 +13,7 @@ from ..errors import ModelReplyInvalid
 from ..retrieval.documents import Evidence
 from . import signals
 from .arguments import Embed, from_text
+from .evidence import rank_sentences, weighed
 from .model import LanguageModel
 from .split import split
 from .words import plain, stems
@@ -154,10 +155,10 @@ def _ranked(case: Mapping[str, Any], embed: Embed, sure: Sequence[float] | None)
         places.append((at, at + len(sentence)))
         at += len(sentence) + 1
     evidence = [Evidence("case", "", "", 0, len(passage), passage, 0.0)]
-    ranked = signals.rank_sentences(case["question"], evidence, embed, {}, spans=places)
+    ranked = rank_sentences(case["question"], evidence, embed, {}, spans=places)
     index = {place: number for number, place in enumerate(places)}
     if sure:
-        ranked = signals.weighed(ranked, [sure[index[s.start, s.end]] for s in ranked])
+        ranked = weighed(ranked, [sure[index[s.start, s.end]] for s in ranked])
     return index[ranked[0].start, ranked[0].end] if ranked else None
 
 

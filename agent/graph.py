@@ -30,6 +30,7 @@ class RunState(TypedDict, total=False):
     history: list[dict[str, str]]
     forced_route: str | None
     started: float
+    elapsed: float
     routes: list[str]
     goal: str | None
     parts: list[str]

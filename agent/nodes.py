@@ -142,12 +142,13 @@ def propose(state: State, runtime: Runtime[Means]) -> State:
     view = ProposalView(entered.id, entered.tool, entered.arguments, entered.preview, entered.digest, str(entered.expires))
     step = _step(state, action, f"proposed as {entered.id}", None, began)
     runtime.stream_writer({"step": step})
-    return {"steps": [step], "proposals": [asdict(view)], "action": {"kind": "wait"}}
+    return {"steps": [step], "proposals": [asdict(view)], "elapsed": usage(state).seconds, "action": {"kind": "wait"}}
 
 
 def wait(state: State, runtime: Runtime[Means]) -> State:
     """The pause. Resumed with what the ledger says of the proposal, never with an order to execute it."""
-    return {"decision": interrupt({"proposals": [proposal["id"] for proposal in state["proposals"]]})}
+    decision = interrupt({"proposals": [proposal["id"] for proposal in state["proposals"]]})
+    return {"decision": decision, "started": time.time() - state["elapsed"]}
 
 
 def answer(state: State, runtime: Runtime[Means]) -> State:

@@ -9,7 +9,7 @@ from typing import Any
 
 from . import signals
 from .arguments import Embed
-from .signals import Sentence
+from .evidence import Sentence
 from .state import Citation, ProposalView, SubQuestion
 from .words import plain
 

@@ -5,7 +5,7 @@ words that call for it; the first that fits the numbers at hand wins. Where no r
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 WORDS = {
@@ -47,7 +47,7 @@ EACH = r"(?:each|apiece|a piece|per (?:unit|item|piece|one|pair|person|head|nigh
 # The words that call for each rule, as a regular expression's alternatives.
 PART = (
     r"how much (?:is|was|will|would|do i|does|can)?.{0,20}(?:tax|vat|tip|discount|saved?|saving|fee|deposit|commission|interest)|"
-    r"saves?\b|savings?|(?:amount|size|value) of the (?:tax|vat|tip|discount|fee)|tip amount"
+    r"saves?|savings?|(?:amount|size|value) of the (?:tax|vat|tip|discount|fee)|tip amount"
 )
 CUT = (
     r"off|discount\w*|reduc\w+|cheaper|cut|less|minus|deduct\w*|subtract\w*|away|knock\w*|markdown|drop\w*|decreas\w+|fall\w*|"
@@ -58,30 +58,45 @@ RISE = (
     r"plus|increas\w+|add\w*|tax\w*|vat|tip|on top|more|rais\w+|surcharge|mark\w* up|grow\w*|grew|higher|rise\w*|rose|"
     r"incl\w*|extra"
 )
-SHARE = r"split\w*|divid\w+|shared?|evenly|equally|among\w*|per person|over N1 (?:months|weeks|days|payments|people)|instal\w+"
-TIMES = r"multipl\w+|times|product|apiece|each|@|per|cost of N0|price of N0|at N1|for N0|buy N0|order N0"
+SHARE = (
+    r"split\w*|divid\w+|shared?|evenly|equally|among\w*|per person|over N1 (?:months|weeks|days|payments|people)|instal\w+|"
+    r"(?:price|cost) (?:per|of one|for one|of each|each)|unit price"
+)
+TIMES = r"multipl\w+|times|product of|apiece|each|@|cost of N0|price of N0"
 APART = (
     r"differen\w+|exceed\w*|more than|less than|how much (?:more|less|cheaper|dearer|extra|is left)|minus|subtract\w*|take|"
-    r"deduct\w*|left|remain\w*|remainder|change|cheaper|dearer|pricier|costlier|gap|apart|between|short|owe|back|upgrad\w*|"
-    r"swap\w*|pay extra|extra|save|versus|vs|refund\w*|cost more|balance"
+    r"deduct\w*|left|remain\w*|remainder|change|cheaper|dearer|pricier|costlier|gap|spread|range|apart|between|short|owe|upgrad\w*|"
+    r"swap\w*|extra|save|versus|vs|cost more|balance|stays?|spend\w*|spent"
 )
-LEFT = r"left|remain\w*|remainder|minus|change|balance"
-SUM = r"sum|total\w*|add\w*|plus|together|altogether|combined|in all|and|overall|bill|all up|cost|pay"
+LEFT = r"left|remain\w*|remainder|minus|change|balance|stays?|spend\w*|spent"
+SUM = r"sum|total\w*|add\w*|plus|together|altogether|combined|in all|overall|bill|all up|comes? to|comes? back|get back|both|grand"
+LESS = re.compile(
+    r"\b(?:coupon|voucher|discount|rebate|off|less|minus|subtract\w*|deduct\w*|refund\w*|gift card|credit)\b[^.;N]*$", re.I
+)
 STATISTICS = {
     "mean": "average|mean|on average|averages",
     "median": "median",
-    "max": "largest|highest|maximum|biggest|most expensive",
+    "max": "largest|highest|maximum|biggest|most expensive|dearest",
     "min": "smallest|lowest|minimum|cheapest",
 }
 # "3 shirts at 20 each", "each costs 20, I want 3", "3 of them each at 20"; between the two no other number may stand.
 UP_TO_PRICE = r"(?:(?!\bN\d|\bP\d).)*?"
-QUANTITY_PRICE = re.compile(
-    rf"\bN(\d+)\b{UP_TO_PRICE}(?:\b(?:at|for|costs?|costing|priced(?: at)?|of|worth|x|@)\b|,|:){UP_TO_PRICE}\bN(\d+)\b"
-    rf"{UP_TO_PRICE}\b{EACH}\b",
-    re.IGNORECASE,
-)
+PRICED = rf"\bN(\d+)\b{UP_TO_PRICE}(?:\b(?:at|for|costs?|costing|priced(?: at)?|of|worth|x)\b|@|,|:){UP_TO_PRICE}\bN(\d+)\b"
+QUANTITY_PRICE = re.compile(rf"{PRICED}{UP_TO_PRICE}\b{EACH}\b", re.IGNORECASE)
 EACH_FIRST = re.compile(rf"\b{EACH}\b{UP_TO_PRICE}\bN(\d+)\b{UP_TO_PRICE}\bN(\d+)\b", re.IGNORECASE)
 EACH_BETWEEN = re.compile(rf"\bN(\d+)\b{UP_TO_PRICE}\b{EACH}\b{UP_TO_PRICE}\bN(\d+)\b", re.IGNORECASE)
+AT_PRICE = re.compile(r"\bN(\d+)\s+(?!dollars?|euros?|pounds?)(?:[a-z-]+\s+){1,3}(?:at|for|@)\s+N(\d+)\b", re.IGNORECASE)
+OPERATIONS = (
+    (re.compile(r"\b(?:square root|root) of N0\b", re.I), "sqrt({0})"),
+    (re.compile(r"\bN0 (?:to the power of|to the|raised to) N1\b", re.I), "{0} ** {1}"),
+    (re.compile(r"\bN0 squared\b", re.I), "{0} ** 2"),
+    (re.compile(r"\bN0 cubed\b", re.I), "{0} ** 3"),
+    (re.compile(r"\bhalf (?:of )?(?:the |my |a )?N0\b", re.I), "{0} / 2"),
+    (re.compile(r"\b(?:a |one )?third of N0\b", re.I), "{0} / 3"),
+    (re.compile(r"\b(?:a |one )?quarter of N0\b", re.I), "{0} / 4"),
+    (re.compile(r"\b(?:twice|double) (?:of )?(?:the |my )?N0\b", re.I), "{0} * 2"),
+    (re.compile(r"\b(?:triple|thrice) (?:of )?N0\b", re.I), "{0} * 3"),
+)
 
 
 @dataclass(frozen=True)
@@ -101,7 +116,7 @@ def expression_in(text: str) -> str | None:
     """The expression that answers the sentence, or None when it asks for no calculation with numbers of its own."""
     clean = IDENTIFIER.sub(" ", DATE.sub(" ", text))
     written = WRITTEN.search(clean)
-    if written and len(NUMBER.findall(written.group())) >= 2:
+    if written and len(re.findall(r"\d[\d.,]*", written.group())) >= 2:
         return _rounded(written.group().strip(" .,").replace(" x ", " * "), text)
     problem = read_problem(clean)
     for rule in RULES:
@@ -127,18 +142,26 @@ def read_problem(text: str) -> Problem:
     return Problem(marked, tuple(percents), tuple(numbers))
 
 
+def operation(problem: Problem) -> str | None:
+    """One operation called by its own name: roots, powers, halves, doubles."""
+    for form, expression in OPERATIONS:
+        if form.search(problem.text):
+            return expression.format(*problem.numbers)
+    return None
+
+
 def percentage(problem: Problem) -> str | None:
-    """A share of, a rise over, or a cut from one amount, or from a price times a quantity."""
+    """A share of, a rise over, or a cut from one amount, or from a bill."""
     if not problem.percents or not problem.numbers:
         return None
-    base = unit_price(problem) or (
-        " + ".join(problem.numbers) if problem.says("total|sum|together|both|all") else problem.numbers[-1]
-    )
-    base = base if len(problem.numbers) == 1 or not re.search(r"[+]", base) else f"({base})"
-    for percent in problem.percents:
-        factor = _factor(problem, percent)
-        base = f"{base} * {factor}"
-    return base
+    named = re.search(r"\bP0 (?:of|off|on|from) (?:the |a |an |my )?N(\d+)\b", problem.text)
+    if named and problem.says(r"N\d+ more than|more than N\d+|less than N\d+"):
+        base = problem.numbers[int(named[1])]
+    else:
+        several = problem.says(SUM) or problem.says("coupon|voucher|rebate")
+        base = _bill(problem) or (_signed(problem, range(len(problem.numbers))) if several else problem.numbers[-1])
+    base = f"({base})" if re.search(r" [+-] ", base) else base
+    return " * ".join([base, *(_factor(problem, percent) for percent in problem.percents)])
 
 
 def _factor(problem: Problem, percent: str) -> str:
@@ -154,27 +177,56 @@ def what_percentage(problem: Problem) -> str | None:
     if problem.percents or len(problem.numbers) != 2 or not problem.says(r"per\s?cent(?:age)?|%|proportion"):
         return None
     first, second = problem.numbers
-    if problem.says(r"from N0 to N1|(?:increase|decrease|change|rise|drop|grow\w*|fall)"):
-        return f"({second} - {first}) / {first} * 100"
+    if problem.says(
+        r"from N0 (?:down |up )?to N1|increase|decrease|change|rise|rose|drop\w*|grow\w*|grew|fall|fell|reduction|cheaper"
+    ):
+        return f"abs({second} - {first}) / {first} * 100"
     whole_first = re.search(r"percent(?:age)? of N0|of N0\b.*\bis N1|out of N0", problem.text, re.I)
     return f"{second} / {first} * 100" if whole_first else f"{first} / {second} * 100"
 
 
 def statistic(problem: Problem) -> str | None:
     """Mean, median, largest and smallest of a list."""
-    found = next((name for name, said in STATISTICS.items() if problem.says(said)), None)
-    return f"{found}({', '.join(problem.numbers)})" if found and len(problem.numbers) >= 2 else None
+    found = [name for name, said in STATISTICS.items() if problem.says(said)]
+    return f"{found[0]}({', '.join(problem.numbers)})" if len(found) == 1 and len(problem.numbers) >= 2 else None
 
 
-def unit_price(problem: Problem) -> str | None:
-    """Quantities times the price of one, summed over all pairs."""
-    if len(problem.numbers) < 2:
+def bill(problem: Problem) -> str | None:
+    """Quantities times the price of one, and what is added to them or taken off."""
+    found = _bill(problem)
+    if not found and len(problem.numbers) == 2 and problem.says(TIMES):
+        return " * ".join(problem.numbers)
+    return found
+
+
+def _bill(problem: Problem) -> str | None:
+    pairs = _pairs(problem)
+    if not pairs:
         return None
+    in_pairs = {int(index) for pair in pairs for index in pair}
+    products = " + ".join(f"{problem.numbers[int(a)]} * {problem.numbers[int(b)]}" for a, b in pairs)
+    others = _signed(problem, [i for i in range(len(problem.numbers)) if i not in in_pairs])
+    return f"{products} {others if others.startswith('-') else f'+ {others}'}" if others else products
+
+
+def _pairs(problem: Problem) -> list[tuple[str, str]]:
+    """Indices of quantity and price; without "each" a price must have decimals, or "3 of 5" would be one."""
     forms = (form.findall(problem.text) for form in (QUANTITY_PRICE, EACH_FIRST, EACH_BETWEEN))
     pairs = next((pairs for pairs in forms if pairs), [])
-    if not pairs and len(problem.numbers) == 2 and problem.says(TIMES):
-        pairs = [("0", "1")]
-    return " + ".join(f"{problem.numbers[int(a)]} * {problem.numbers[int(b)]}" for a, b in pairs) or None
+    loose = [
+        (a, b) for a, b in AT_PRICE.findall(problem.text) if "." in problem.numbers[int(b)] and "." not in problem.numbers[int(a)]
+    ]
+    return loose if len(loose) > len(pairs) else pairs
+
+
+def _signed(problem: Problem, indices: Iterable[int]) -> str:
+    """The numbers as a sum, those that a coupon or a refund names taken off."""
+    text = ""
+    for index in indices:
+        before = problem.text[: re.search(rf"\bN{index}\b", problem.text).start()]  # type: ignore[union-attr]
+        sign = "-" if LESS.search(before) else "+"
+        text += f" {sign} {problem.numbers[index]}"
+    return text.removeprefix(" + ").strip()
 
 
 def share(problem: Problem) -> str | None:
@@ -200,11 +252,23 @@ def difference(problem: Problem) -> str | None:
 
 
 def total(problem: Problem) -> str | None:
-    """The sum of all amounts."""
-    return " + ".join(problem.numbers) if len(problem.numbers) >= 2 and problem.says(SUM) else None
+    """The sum of all amounts; a number that only counts them ("three shirts at 4, 5 and 6") is left out."""
+    first, *rest = problem.numbers or ("",)
+    counted = len(rest) >= 2 and first == str(len(rest))
+    indices = range(counted, len(problem.numbers))
+    return _signed(problem, indices) if len(indices) >= 2 and problem.says(SUM) else None
 
 
-RULES: Sequence[Callable[[Problem], str | None]] = (percentage, what_percentage, statistic, share, unit_price, difference, total)
+RULES: Sequence[Callable[[Problem], str | None]] = (
+    operation,
+    percentage,
+    what_percentage,
+    statistic,
+    share,
+    bill,
+    difference,
+    total,
+)
 
 
 def _rounded(expression: str, text: str) -> str:

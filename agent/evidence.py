@@ -1,0 +1,114 @@
+"""Which sentences of the evidence answer, and whether any does, without a language model.
+
+Signals in the sense of docs/design.md: no state, milliseconds, measured beside the Llama's choice on the same cases.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..retrieval.chunk import sentences
+from ..retrieval.documents import Evidence
+from .arguments import Embed
+from .words import content, coverage, stems
+
+LEANS = re.compile(
+    r"(?:no other|otherwise|it|its|they|their|this|that|these|those|such|then|there|he|she|also|however|both|"
+    r"in (?:that|this) case|the (?:same|latter|former|other))\b",
+    re.I,
+)
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence of the evidence with its place in the document; `score` ranks it, `support` says how sure it answers."""
+
+    document: str
+    heading: str
+    start: int
+    end: int
+    text: str
+    score: float
+    support: float
+
+
+def rank_sentences(
+    question: str,
+    evidence: Sequence[Evidence],
+    embed: Embed,
+    weights: Mapping[str, float],
+    *,
+    spans: Sequence[tuple[int, int]] | None = None,
+) -> list[Sentence]:
+    """Every sentence of the evidence once, best first; `spans` names the sentences where they are known.
+
+    Score: cosine with the question (heading before the sentence), the weighed share of the question's words in sentence
+    and heading, and the search score of the passage, 6 : 2.5 : 1.5.
+    """
+    places = {
+        (item.document, item.start + a, item.start + b): (item, item.text[a:b])
+        for item in evidence
+        for a, b in (spans or sentences(item.text))
+        if content(item.text[a:b])
+    }
+    if not places:
+        return []
+    texts = [f"{_last(item.heading)}: {text}" for item, text in places.values()]
+    vectors = embed([question, *texts])
+    cosines = vectors[1:] @ vectors[0]
+    asked = stems(question)
+    ranked = []
+    for ((name, start, end), (item, text)), cosine, told in zip(places.items(), cosines, texts, strict=True):
+        shared = coverage(asked, stems(told), weights)
+        score = 0.6 * float(cosine) + 0.25 * shared + 0.15 * item.score
+        sure = max(float(cosine), 0.6 * shared if len(asked) > 1 else 0.0)
+        ranked.append(Sentence(name, item.heading, start, end, text, _unit(score), _unit(sure)))
+    return sorted(ranked, key=lambda sentence: -sentence.score)
+
+
+def support(ranked: Sequence[Sentence]) -> float:
+    """How sure it is that the evidence answers at all, 0..1; below `settings.refuse_below` the answer is a refusal.
+
+    The highest cosine of a sentence with the question: on the development questions it told answerable from foreign ones
+    with an AUC of 0.98, where search scores reached 0.91 and the share of missing words 0.83, because people paraphrase.
+    A sentence that says nearly all the question's words also counts.
+    """
+    return max((sentence.support for sentence in ranked), default=0.0)
+
+
+def weighed(ranked: Sequence[Sentence], sure: Sequence[float]) -> list[Sentence]:
+    """The sentences ranked again with the Llama's probability that each one answers, which counts a fifth of a cosine."""
+    order = sorted(range(len(ranked)), key=lambda i: -(ranked[i].score + 0.2 * sure[i]))
+    return [ranked[i] for i in order]
+
+
+def choose_sentences(ranked: Sequence[Sentence], question: str, *, most: int = 3) -> list[Sentence]:
+    """The best sentence, and those that come close: closer still when they add no further word of the question.
+
+    One that leans on the sentence before it ("It ...", "No other ...") brings that one along.
+    """
+    chosen: list[Sentence] = []
+    asked, said = stems(question), frozenset[str]()
+    for sentence in ranked[: 2 * most]:
+        adds = (stems(sentence.text) & asked) - said
+        if not chosen or sentence.score >= chosen[0].score * (0.78 if adds else 0.85):
+            chosen.append(sentence)
+            said |= stems(f"{sentence.heading} {sentence.text}")
+        if len(chosen) == most:
+            break
+    before = [_before(sentence, ranked) for sentence in chosen if LEANS.match(sentence.text)]
+    return [*chosen, *(each for each in before if each and each not in chosen)]
+
+
+def _before(sentence: Sentence, ranked: Sequence[Sentence]) -> Sentence | None:
+    """The sentence right before this one in its document: what "No other ..." or "It ..." speaks of."""
+    earlier = [each for each in ranked if each.document == sentence.document and each.end <= sentence.start]
+    return max(earlier, key=lambda each: each.end, default=None)
+
+
+def _last(heading: str) -> str:
+    return heading.rsplit(" > ", 1)[-1]
+
+
+def _unit(value: float) -> float:
+    return max(0.0, min(1.0, value))
