@@ -24,6 +24,7 @@ import psutil
 
 from ..errors import ModelDown, ModelServerFailed
 from ..settings import Settings
+from . import openmp
 from .endpoint import Endpoint, offered
 from .hub import pull
 from .llamacpp import Job, State, alone, read_state
@@ -82,8 +83,7 @@ class Served:
         if self._model is None:
             return Endpoint(self._settings.model, self._settings.model_key, self._settings.model_name)
         with self._lock:
-            if self._place is None:
-                self._place = Place.of(self._settings, self._model)
+            self._place = self._place or Place.of(self._settings, self._model)
             if self._use is None:
                 self._use = self._place.users.open("a")
                 fcntl.flock(self._use, fcntl.LOCK_SH)
@@ -182,7 +182,7 @@ def started(place: Place, job: Job) -> State:
     """The state that the new process writes once it answers; its last words as an error when it ends before."""
     with place.log.open("w") as log:
         process = subprocess.Popen([sys.executable, "-m", f"{__package__}.llamacpp"], stdin=subprocess.PIPE, stdout=log,
-                                   stderr=log, start_new_session=True, text=True)
+                                   stderr=log, start_new_session=True, text=True, env=openmp.variables(place.log.parent))
     # The thread collects the process's exit, whenever that comes: no zombie, and no warning about it.
     threading.Thread(target=process.wait, daemon=True).start()
     with contextlib.suppress(BrokenPipeError), process.stdin:  # type: ignore[union-attr]  # it is a pipe

