@@ -64,7 +64,7 @@ def _one_statement(text: str) -> exp.Expr:
     if len(text) > LONGEST:
         raise ToolRetry(f"The statement has {len(text):,} characters, the limit is {LONGEST:,}. Ask for less.")
     try:
-        found = [each for each in sqlglot.parse(text, dialect="postgres") if each is not None]
+        found = [each for each in sqlglot.parse(text, dialect="postgres") if each and not isinstance(each, exp.Semicolon)]
     except (SqlglotError, RecursionError) as error:
         raise ToolRetry(f"The statement cannot be read ({str(error).splitlines()[0][:120]}). Write one plain SELECT.") from None
     if len(found) != 1 or not isinstance(found[0], STATEMENTS):
