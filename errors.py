@@ -48,7 +48,8 @@ class EmbedderMismatch(UsageError):
 
 class QuestionTooLong(UsageError):
     def __init__(self, length: int, *, limit: int):
-        super().__init__(f"The question has {length:,} characters, the limit is {limit:,}. Ingest long text as a document instead.")
+        super().__init__(f"The question has {length:,} characters, the limit is {limit:,}. "
+                         "Ingest long text as a document instead.")
 
 
 class QuestionEmpty(UsageError):
@@ -58,7 +59,8 @@ class QuestionEmpty(UsageError):
 
 class LineInvalid(UsageError):
     def __init__(self, path: str, number: int, problem: str):
-        super().__init__(f"Line {number} of {path} cannot be used: {problem}. Mend the line and run the batch again; nothing is lost.")
+        super().__init__(f"Line {number} of {path} cannot be used: {problem}. "
+                         "Mend the line and run the batch again; nothing is lost.")
 
 
 class ToolMissing(UsageError):
@@ -73,7 +75,8 @@ class ToolInvalid(UsageError):
 
 class ToolFailed(RunError):
     def __init__(self, name: str, problem: str):
-        super().__init__(f"Tool '{name}' failed: {' '.join(problem.split()).rstrip('.')}. Nothing was changed; try again or look into the tool.")
+        super().__init__(f"Tool '{name}' failed: {' '.join(problem.split()).rstrip('.')}. "
+                         "Nothing was changed; try again or look into the tool.")
 
 
 class ProposalMissing(UsageError):
@@ -109,7 +112,8 @@ class DatabaseUnfit(UsageError):
 
 class NothingToIngest(UsageError):
     def __init__(self, path: str, problem: str):
-        super().__init__(f"Nothing to ingest: {path} {problem}. Give files or folders with .md, .txt, .html, .pdf or .docx files.")
+        super().__init__(f"Nothing to ingest: {path} {problem}. "
+                         "Give files or folders with .md, .txt, .html, .pdf or .docx files.")
 
 
 class DocumentMissing(UsageError):
@@ -129,7 +133,8 @@ class DatabaseDown(RunError):
 
 class ModelMissing(UsageError):
     def __init__(self, name: str, *, known: Iterable[str]):
-        super().__init__(f"No model '{name}'. Known: {', '.join(known)}. `askfirst model pull NAME` fetches a Llama from the hub.")
+        super().__init__(f"No model '{name}'. Known: {', '.join(known)}. "
+                         "`askfirst model pull NAME` fetches a Llama from the hub.")
 
 
 class AdapterMissing(UsageError):
@@ -144,7 +149,8 @@ class ModelUnreadable(RunError):
 
 class ModelPullFailed(RunError):
     def __init__(self, name: str, problem: str):
-        super().__init__(f"Model '{name}' could not be fetched: {problem}. The shipped model needs no hub: ASKFIRST_MODEL=askfirst.")
+        super().__init__(f"Model '{name}' could not be fetched: {problem}. "
+                         "The shipped model needs no hub: ASKFIRST_MODEL=askfirst.")
 
 
 class ModelServerFailed(RunError):

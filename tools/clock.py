@@ -31,6 +31,8 @@ Day = Annotated[str, Field(max_length=40, description="a date, such as 2026-07-0
 
 @dataclass(frozen=True)
 class Now:
+    """A moment on the clock of a time zone; the time to the minute."""
+
     date: str
     time: str
     weekday: str
@@ -50,6 +52,8 @@ class Span:
 
 @dataclass(frozen=True)
 class NamedDay:
+    """A date in ISO form, with its day of the week."""
+
     date: str
     weekday: str
 

@@ -69,7 +69,10 @@ APART = (
     r"swap\w*|extra|save|versus|vs|cost more|balance|stays?|spend\w*|spent"
 )
 LEFT = r"left|remain\w*|remainder|minus|change|balance|stays?|spend\w*|spent"
-SUM = r"sum|total\w*|add\w*|plus|together|altogether|combined|in all|overall|bill|all up|comes? to|comes? back|get back|both|grand"
+SUM = (
+    r"sum|total\w*|add\w*|plus|together|altogether|combined|in all|overall|bill|all up|comes? to|comes? back|get back|both|"
+    r"grand"
+)
 LESS = re.compile(
     r"\b(?:coupon|voucher|discount|rebate|off|less|minus|subtract\w*|deduct\w*|refund\w*|gift card|credit)\b[^.;N]*$", re.I
 )

@@ -95,8 +95,8 @@ def _state(value: str) -> str:
 # A pattern must stand before its validator: behind it pydantic leaves the pattern out of the schema, which the agent reads.
 OrderId = Annotated[str, Field(pattern=r"^#?[Ww][0-9]{7}$", description="order number, such as #W1234567"),
                     AfterValidator(_order_id)]
-CustomerId = Annotated[str, Field(pattern=r"^[A-Za-z]+_[A-Za-z]+_[0-9]{4}$", description="customer number, such as noah_brown_6181"),
-                       AfterValidator(_lower)]
+CustomerId = Annotated[str, Field(pattern=r"^[A-Za-z]+_[A-Za-z]+_[0-9]{4}$",
+                                  description="customer number, such as noah_brown_6181"), AfterValidator(_lower)]
 Email = Annotated[str, Field(pattern=r"^[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$",
                              description="email address, such as noah@example.com"), AfterValidator(_lower)]
 Name = Annotated[str, Field(min_length=3, max_length=100, description="first and last name")]

@@ -14,6 +14,8 @@ from .shelves import Item, Method, Order, load_items, load_methods, load_order, 
 
 @dataclass(frozen=True)
 class CustomerDetails:
+    """What the shop knows of a customer; `orders` are numbers."""
+
     customer_id: str
     name: str
     email: str
@@ -24,6 +26,8 @@ class CustomerDetails:
 
 @dataclass(frozen=True)
 class ItemDetails:
+    """A line of an order, at the price that was paid; `request` is what was asked for it since, such as a return."""
+
     name: str
     options: str
     price: float
@@ -48,6 +52,8 @@ class OrderDetails:
 
 @dataclass(frozen=True)
 class OrderSummary:
+    """An order in one line."""
+
     order_id: str
     status: str
     items: str
@@ -68,6 +74,8 @@ class ProductDetails:
 
 @dataclass(frozen=True)
 class FoundItem:
+    """An item that can be bought, with all of its options."""
+
     product: str
     options: str
     price: float
@@ -76,18 +84,24 @@ class FoundItem:
 
 @dataclass(frozen=True)
 class ProductList:
+    """The names of the products, in order."""
+
     count: int
     products: list[str]
 
 
 @dataclass(frozen=True)
 class OrderCount:
+    """How many orders stand so."""
+
     status: str
     orders: int
 
 
 @dataclass(frozen=True)
 class Tracking:
+    """Where an order stands; no number before it was shipped."""
+
     order_id: str
     status: str
     tracking_number: str | None

@@ -54,6 +54,8 @@ class Method:
 
 @dataclass(frozen=True)
 class Payment:
+    """Money that came in or went back: `kind` is payment or refund, `number` their order."""
+
     number: int
     kind: str
     amount: Decimal

@@ -11,7 +11,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "build", "*.egg-info", "__pycache__", ".*_cache", ".hypothesis")
 READ = ("py.typed", "retrieval/migrations/*.sql", "finetune/recipes/*.toml", "finetune/*.jinja", "examples/shop/*.sql",
-        "examples/shop/data/*", "examples/shop/documents/*", "examples/manuals/*/*.md", "examples/manuals/*/LICENSE", "models/*/config.json")
+        "examples/shop/data/*", "examples/shop/documents/*", "examples/manuals/*/*.md", "examples/manuals/*/LICENSE",
+        "models/*/config.json")
 APP = """
 import agent, tools, ui
 import askfirst, askfirst.agent, askfirst.tools, askfirst.ui
