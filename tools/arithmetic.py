@@ -203,7 +203,8 @@ def _decimal_text(value: Fraction) -> str:
             rest //= factor
     with localcontext(prec=WIDEST, rounding=ROUND_HALF_UP):
         decimal = Decimal(value.numerator) / Decimal(value.denominator)
-        decimal = decimal if rest == 1 and -decimal.as_tuple().exponent <= ROOT_DECIMALS // 2 else round(decimal, SHOWN_DECIMALS)
+        ends = rest == 1 and -int(decimal.as_tuple().exponent) <= ROOT_DECIMALS // 2
+        decimal = decimal if ends else round(decimal, SHOWN_DECIMALS)
         text = f"{decimal:f}" if decimal or not value else f"{Decimal(value.numerator) / Decimal(value.denominator):.9e}"
     return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
 
