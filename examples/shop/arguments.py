@@ -16,7 +16,11 @@ from .shelves import Method, load_items, load_methods, load_order
 Status = Literal["pending", "pending (items modified)", "processed", "delivered", "cancelled", "return requested",
                  "exchange requested"]
 
-Reason = Literal["no longer needed", "ordered by mistake"]
+REASONS = {
+    "ordered by mistake": r"mistake\w*|accident\w*|by error|in error|wrong\w*|unintention\w*|didn'?t mean|did not mean|oops",
+    "no longer needed": r"no longer|not need|n'?t need|not want|n'?t want|any ?more|any longer|chang\w+ (?:my|our|his|her|their) mind|"
+                        r"unneeded|no need|no use",
+}
 STATES = {name.casefold(): code for code, name in (pair.split(" ", 1) for pair in (
     "AL Alabama,AK Alaska,AZ Arizona,AR Arkansas,CA California,CO Colorado,CT Connecticut,DE Delaware,DC District of Columbia,"
     "FL Florida,GA Georgia,HI Hawaii,ID Idaho,IL Illinois,IN Indiana,IA Iowa,KS Kansas,KY Kentucky,LA Louisiana,ME Maine,"
@@ -54,6 +58,12 @@ def method_said(text: str, connection: Connection, arguments: Mapping[str, Any])
         if found:
             return found[0] if len(found) == 1 else None
     return None
+
+
+def reason_said(text: str, connection: Connection, arguments: Mapping[str, Any]) -> str | None:
+    """The only accepted reason that the text gives."""
+    found = [reason for reason, words in REASONS.items() if re.search(words, text, re.IGNORECASE)]
+    return found[0] if len(found) == 1 else None
 
 
 def product_options_said(text: str, connection: Connection, arguments: Mapping[str, Any]) -> str | None:
@@ -99,6 +109,8 @@ CustomerId = Annotated[str, Field(pattern=r"^[A-Za-z]+_[A-Za-z]+_[0-9]{4}$",
                                   description="customer number, such as noah_brown_6181"), AfterValidator(_lower)]
 Email = Annotated[str, Field(pattern=r"^[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$",
                              description="email address, such as noah@example.com"), AfterValidator(_lower)]
+Reason = Annotated[Literal["no longer needed", "ordered by mistake"], Reads(reason_said),
+                   Field(description="why: no longer needed, or ordered by mistake")]
 Name = Annotated[str, Field(min_length=3, max_length=100, description="first and last name")]
 Product = Annotated[str, Choices(product_names), Field(description="name of a product, such as Water Bottle")]
 Wanted = Annotated[str, Field(max_length=300, description="wanted options, such as black, leather")]

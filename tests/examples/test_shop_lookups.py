@@ -134,6 +134,9 @@ def test_the_cheapest_available_item_with_the_options_is_found(
     (example.change_order_payment, "payment_method", "Charge my PayPal instead of the gift card", {}, "paypal"),
     (example.change_order_payment, "payment_method", "From PayPal to the gift card, please", {}, "gift_card"),
     (example.change_order_payment, "payment_method", "Some other way", {}, None),
+    (example.cancel_order, "reason", "I ordered it accidentally", {}, "ordered by mistake"),
+    (example.cancel_order, "reason", "We don't need it any more", {}, "no longer needed"),
+    (example.cancel_order, "reason", "It took too long", {}, None),
 ])
 def test_options_and_payment_methods_are_read_from_a_sentence(
         connection: Connection, tool: Tool, argument: str, text: str, before: dict[str, str], value: str | None):
