@@ -17,9 +17,9 @@ Status = Literal["pending", "pending (items modified)", "processed", "delivered"
                  "exchange requested"]
 
 REASONS = {
-    "ordered by mistake": r"mistake\w*|accident\w*|by error|in error|wrong\w*|unintention\w*|didn'?t mean|did not mean|oops",
-    "no longer needed": r"no longer|not need|n'?t need|not want|n'?t want|any ?more|any longer|chang\w+ (?:my|our|his|her|their) mind|"
-                        r"unneeded|no need|no use",
+    "ordered by mistake": r"mistake|accident|by error|in error|wrong|unintention|didn'?t mean|did not mean|oops",
+    "no longer needed": r"no longer|not need|n'?t need|not want|n'?t want|any ?more|any longer|unneeded|no need|no use|"
+                        r"chang\w+ (?:my|our|his|her|their) mind",
 }
 STATES = {name.casefold(): code for code, name in (pair.split(" ", 1) for pair in (
     "AL Alabama,AK Alaska,AZ Arizona,AR Arkansas,CA California,CO Colorado,CT Connecticut,DE Delaware,DC District of Columbia,"
