@@ -70,7 +70,7 @@ def _words(text: str) -> list[str]:
     """Lower-case words, hyphens closed up and units joined to their number, so that 16 GB and 16GB are one."""
     plain = re.sub(r"[-/]", "", text.casefold())
     plain = re.sub(rf"(\d)\s+(?=(?:{UNITS})\b)", r"\1", plain)
-    return [word.strip(".") for word in re.findall(r"[^\s,;:()+'\"]+", plain) if word.strip(".")]
+    return [word.strip(".") for word in re.findall(r"[^\s,;:()+'\"?!]+", plain) if word.strip(".")]
 
 
 def _forms(known: Mapping[str, list[str]]) -> dict[tuple[str, ...], list[tuple[str, str]]]:
