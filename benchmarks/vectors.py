@@ -1,6 +1,6 @@
 """Loading vectors and querying them: ours beside LlamaIndex's PGVectorStore and beside raw SQL, on one embedded PostgreSQL.
 
-    python -m askfirst.benchmarks.vectors [--size 100000] [--queries 200]      (or: python benchmarks/vectors.py)
+    python benchmarks/vectors.py [--size 100000] [--queries 200]
 
 Every side stores the same text and vectors as halfvec under HNSW with pgvector's defaults and searches with ef_search 100.
 Ours and LlamaIndex's load into a table whose indexes are in place, in documents of 100 chunks; raw SQL copies first and
@@ -35,6 +35,7 @@ PER_DOCUMENT = 100
 NEAREST = 10
 EF_SEARCH = 100
 VOCABULARY = 20_000  # words, as often as in English: few are common, most are rare
+STOPPED = 20  # of the commonest are left out, as stop words are
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,8 @@ def make_data(size: int, queries: int) -> Data:
 
 
 def _words(random: np.random.Generator, count: int) -> str:
-    return " ".join(f"word{rank}" for rank in np.minimum(random.zipf(1.2, count), VOCABULARY))
+    ranks = random.zipf(1.2, 10 * count)
+    return " ".join(f"word{rank}" for rank in ranks[(ranks > STOPPED) & (ranks <= VOCABULARY)][:count])
 
 
 def without_words(number: int) -> str:

@@ -139,7 +139,7 @@ def _joined(path: list[tuple[int, str]]) -> str:
 
 def _title(text: str, block: Block) -> str:
     first = text[block.start : block.end].split("\n")[0]
-    return re.sub(r"^\s*#+\s+|\s+#*\s*$", "", first).strip("*_` ")
+    return re.sub(r"^\s*#+\s+|\s+#*\s*$|\s*\{\s*#[^}]*\}\s*$", "", first).strip("*_` ")
 
 
 def _packed(text: str, section: list[Block], count_tokens: Callable[[str], int], room: int) -> Iterator[Span]:

@@ -41,7 +41,8 @@ class EmbeddedPostgres:
             if not cluster.answers():
                 cluster.stop()
                 if not cluster.data.exists():
-                    log.warning("The embedded PostgreSQL in %s runs as user %s.", self._folder, cluster.account.name)
+                    level = logging.WARNING if cluster.account.lent else logging.INFO
+                    log.log(level, "The embedded PostgreSQL in %s runs as user %s.", self._folder, cluster.account.name)
                     cluster.create()
                 cluster.launch()
             return f"postgresql://postgres@/postgres?host={quote(str(socket_folder(cluster.data)), safe='/')}&port={PORT}"

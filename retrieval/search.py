@@ -20,12 +20,10 @@ MOST_WORDS = 64  # of one question
 LONGEST_QUESTION = 20_000  # characters read for words; the embedder reads 256 tokens
 
 # The walk through the HNSW index goes on past rows of other collections until it has enough of this one.
-WALK = (
-    "SET LOCAL hnsw.iterative_scan = relaxed_order",
-    "SET LOCAL hnsw.ef_search = 100",
-    "SET LOCAL hnsw.max_scan_tuples = 1000000",
-    "SET LOCAL hnsw.scan_mem_multiplier = 4",
-)
+WALK = """
+SELECT set_config('hnsw.iterative_scan', 'relaxed_order', true), set_config('hnsw.ef_search', '100', true),
+    set_config('hnsw.max_scan_tuples', '1000000', true), set_config('hnsw.scan_mem_multiplier', '4', true)
+"""
 
 # Why one statement: each side's candidates are scored by both, so that a chunk found by words alone still has its cosine.
 #
@@ -103,7 +101,7 @@ def search(database: Database, embedder: Embedder, question: str, *, collection:
     Raises `CollectionMissing`, and `EmbedderMismatch` when another model embedded the collection.
     """
     vector = HalfVector(embedder.embed([question])[0])
-    with database.transaction() as connection:
+    with database.connection() as connection:
         sized = _sized(connection, collection)
         if sized.collection.embedder != embedder.fingerprint:
             raise EmbedderMismatch(collection, stored=sized.collection.embedder, present=embedder.fingerprint)
@@ -117,9 +115,9 @@ def _ranked(connection: Connection, sized: "Sized", question: str, vector: HalfV
         "candidates": max(CANDIDATES, limit), "most_words": MOST_WORDS, "most_hits": MOST_HITS,
     }  # fmt: skip
     if sized.chunks >= EXACT_BELOW:
-        for setting in WALK:
-            connection.execute(setting)
-        found = _run(connection, asked | {"exact": False})
+        with connection.transaction():
+            connection.execute(WALK)
+            found = _run(connection, asked | {"exact": False})
         if len(found) >= limit:
             return found
     return _run(connection, asked | {"exact": True})

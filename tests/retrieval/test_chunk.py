@@ -92,6 +92,13 @@ def test_a_heading_with_nothing_below_it_can_still_be_found():
     ]
 
 
+def test_marks_and_anchors_are_no_part_of_a_heading():
+    assert cut("## **Returns** { #returns }\n\nThirty days.\n\n## Fees ##\n\nNone.") == [
+        ("Returns", "Thirty days."),
+        ("Fees", "None."),
+    ]
+
+
 def test_a_comment_in_code_is_no_heading():
     assert cut("```python\n# not a heading\nx = 1\n```") == [("", "```python\n# not a heading\nx = 1\n```")]
 

@@ -21,6 +21,10 @@ PAGES = {
     "garden.md": "# Garden\n\nTomatoes want sun, water and a warm place.",
 }
 CROWD = 3_000
+BAD_WALK = """
+SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
+    set_config('hnsw.iterative_scan', 'off', true), set_config('hnsw.ef_search', '1', true)
+"""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -132,8 +136,7 @@ def test_a_walk_that_finds_too_few_is_followed_by_the_exact_search(
     database: Database, crowd: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(searching, "EXACT_BELOW", 0)
-    monkeypatch.setattr(searching, "WALK", ("SET LOCAL enable_seqscan = off", "SET LOCAL enable_bitmapscan = off",
-                                            "SET LOCAL hnsw.iterative_scan = off", "SET LOCAL hnsw.ef_search = 1"))  # fmt: skip
+    monkeypatch.setattr(searching, "WALK", BAD_WALK)
     assert len(asked(database, crowd[0], "rare", 30)) == 30
 
 
