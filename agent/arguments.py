@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .words import content, plain, similar, stem
+from .words import content, plain, similar, stem, words
 
 NAME = re.compile(r"\b([A-Z][a-z]+(?:[-'][A-Z]?[a-z]+)?)\s+([A-Z][a-z]+(?:[-'][A-Z]?[a-z]+)?)\b")
 EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
@@ -76,6 +76,7 @@ class Fillable(Protocol):
         ...
 
 
+MARGIN = 0.05  # by which the nearest allowed value must lead
 Ask = Callable[[Fillable, str, dict[str, Any], Sequence[str] | None], Any]
 Embed = Callable[[Sequence[str]], np.ndarray]
 
@@ -136,7 +137,7 @@ def _spoken(
         value = tool.read(name, text, sources.connection, found)
         if value is not None:
             return value, 2 * meant
-        values = _usable(tool, name, from_text(name, schema, choices, text, sources.embed), found)
+        values = _usable(tool, name, from_text(name, schema, choices, text, sources.embed, about=plain(tool.name)), found)
         if values:
             certain = choices is not None or "pattern" in _inner(schema) or _kind(name, _inner(schema)) is not None
             return (values if schema.get("type") == "array" else values[0]), int(certain and meant)
@@ -156,7 +157,9 @@ def _usable(tool: Fillable, name: str, values: Sequence[Any], found: Mapping[str
     return [form for form in forms if form is not None and form not in found.values()]
 
 
-def from_text(name: str, schema: dict[str, Any], choices: Sequence[str] | None, text: str, embed: Embed | None) -> list[Any]:
+def from_text(
+    name: str, schema: dict[str, Any], choices: Sequence[str] | None, text: str, embed: Embed | None, *, about: str = ""
+) -> list[Any]:
     """The values that a text holds for one argument, likeliest first; for a list all of them."""
     inner = _inner(schema)
     pattern = _open(inner["pattern"]) if "pattern" in inner else None
@@ -167,7 +170,7 @@ def from_text(name: str, schema: dict[str, Any], choices: Sequence[str] | None, 
     if pattern:
         return list(dict.fromkeys(match.group() for match in re.finditer(pattern, text)))
     if "enum" in inner:
-        value = closest(inner["enum"], text, embed)
+        value = closest(inner["enum"], text, embed, about=f"{about} {plain(name)}")
         return [] if value is None else [value]
     if inner.get("type") in ("integer", "number"):
         return list(_numbers(name, text, whole=inner["type"] == "integer"))
@@ -199,17 +202,31 @@ def _says(spoken: Sequence[str], parts: Sequence[str]) -> bool:
     return bool(parts) and (all(any(similar(p, w) for w in spoken) for p in parts) or any(similar(together, w) for w in spoken))
 
 
-def closest(options: Sequence[Any], text: str, embed: Embed | None, *, least: float = 0.35, margin: float = 0.05) -> Any | None:
-    """The allowed value that the text says: literally, else by the embedding of its clauses, at least `least` and by `margin`."""
+def closest(options: Sequence[Any], text: str, embed: Embed | None, *, about: str = "", least: float = 0.28) -> Any | None:
+    """The allowed value that the text says: literally, else the nearest one by the embedding of the text's clauses.
+
+    Words of `about` (the tool's and the argument's names) are left out on both sides: they say what is wanted, not how. The
+    nearest value must have a cosine of at least `least` and lie clearly before the second.
+    """
     literal = named([str(option) for option in options], text)
     if literal:
         return next(option for option in options if str(option) == literal[0])
-    clauses = [clause for clause in re.split(r"[,.;!?]|\bbecause\b|\bsince\b|\bas\b", text) if content(clause)]
+    clauses = [clause for each in re.split(r"[,.;!?]|\bbecause\b|\bsince\b", text) if content(clause := _without(each, about))]
     if embed is None or not clauses or len(options) < 2:
         return None
-    cosines = (embed([plain(str(option)) for option in options]) @ embed(clauses).T).max(axis=1)
+    cosines = (embed([_without(plain(str(option)), about) for option in options]) @ embed(clauses).T).max(axis=1)
     second, best = np.sort(cosines)[-2:]
-    return options[int(cosines.argmax())] if best >= least and best - second >= margin else None
+    return options[int(cosines.argmax())] if best >= least and best - second >= MARGIN else None
+
+
+def _without(text: str, about: str) -> str:
+    """The text without the words of `about` in any inflection, and without anything that holds a digit."""
+    left_out = {stem(word) for word in words(about)}
+    return " ".join(word for word in text.split() if not any(stem(part) in left_out or _has_digit(part) for part in words(word)))
+
+
+def _has_digit(word: str) -> bool:
+    return any(letter.isdigit() for letter in word)
 
 
 def _from_results(name: str, schema: dict[str, Any], choices: Sequence[str] | None, results: Sequence[Any]) -> Any | None:

@@ -111,9 +111,10 @@ class Decisions:
     def reach(self, tool: Any, score: float, tools: Sequence[Any], sources: Sources) -> Candidate:
         """A tool with its arguments; those that other look-ups can bring count as found, and as hops."""
         filled = fill(tool, sources)
-        brought = [name for name in filled.missing if self.producer(name, tools, sources, but=(tool.name,))]
+        brought = {name: found for name in filled.missing if (found := self.producer(name, tools, sources, but=(tool.name,)))}
         missing = tuple(name for name in filled.missing if name not in brought)
-        return Candidate(tool, replace(filled, missing=missing, firm=filled.firm + len(brought)), score, hops=len(brought))
+        firm = filled.firm + sum(found.filled.firm for found in brought.values())
+        return Candidate(tool, replace(filled, missing=missing, firm=firm), score, hops=len(brought))
 
     def producer(
         self, argument: str, tools: Sequence[Any], sources: Sources, *, but: Sequence[str], depth: int = 2

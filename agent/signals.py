@@ -14,7 +14,7 @@ import numpy as np
 
 from .arguments import Embed, Filled
 from .state import Route
-from .words import coverage, plain, stem, stems, words
+from .words import content, coverage, plain, stems, words
 
 SMALL_TALK = frozenset(
     "hi hello hey greetings thanks thank you bye goodbye cheers good morning evening afternoon day there "
@@ -32,6 +32,7 @@ TOLD = (
 REQUESTS = re.compile(
     rf"\b(?:please|i(?:'d| would) like|i want|i need|i wish|go ahead(?: and)?|can you|could you|would you|kindly){TOLD}", re.I
 )
+IDENTIFIER = re.compile(r"(?=\S*\d)[\w#@.+-]*[#@_A-Za-z-][\w#@.+-]*|[\w.+-]+@[\w.-]+")
 RULES = re.compile(
     r"\b(can i|could i|may i|am i|is it possible|how do i|how can i|what happens|policy|allowed|what if|"
     r"do you|are there|must i)\b",
@@ -72,13 +73,17 @@ def named_tool(question: str, tools: Sequence[Mapping[str, str]], embed: Embed, 
 def candidates(question: str, listed: Sequence[Candidate]) -> list[Candidate]:
     """The listed tools weighed by their arguments, best first.
 
-    An argument fixed by a pattern or an existing value speaks for the tool, a missing one against it. A write tool is
-    what a person asks for, not what they ask about: a question about rules counts against it, and a plain wish for it.
+    An argument fixed by a pattern or an existing value speaks for the tool, a missing one against it, and so does a number
+    that the question names and the tool would not use. A write tool is what a person asks for, not what they ask about: a
+    question about rules counts against it, and a plain wish for it.
     """
+    given = frozenset().union(*(identifiers(candidate) for candidate in listed))
     weighed = []
     for candidate in listed:
         filled, score = candidate.filled, candidate.score
         score += (0.0, 0.25, 0.4)[min(filled.firm, 2)] - 0.3 * len(filled.missing) - 0.1 * candidate.hops
+        if given - identifiers(candidate) and not candidate.hops:
+            score -= 0.3
         if candidate.tool.writes:
             score += 0.2 if asks_for_change(question) else -0.4
         weighed.append(replace(candidate, score=score))
@@ -86,6 +91,12 @@ def candidates(question: str, listed: Sequence[Candidate]) -> list[Candidate]:
         return []
     weighed.sort(key=lambda candidate: -candidate.score)
     return sorted(weighed, key=lambda candidate: candidate is not _fullest(weighed))
+
+
+def identifiers(candidate: Candidate) -> frozenset[str]:
+    """The numbers and addresses among a tool's arguments that name one record: no document answers about them."""
+    texts = (value for value in candidate.filled.arguments.values() if isinstance(value, str))
+    return frozenset(text for text in texts if IDENTIFIER.fullmatch(text))
 
 
 def _fullest(weighed: Sequence[Candidate]) -> Candidate:
@@ -120,11 +131,13 @@ def is_small_talk(question: str) -> bool:
 def route(question: str, best: Candidate | None, parts: Sequence[str], documents: float) -> Route:
     """The way to an answer, from what is on offer: the best tool, the parts of the question, the best search score.
 
-    A tool wins when all its arguments are there and its score beats the documents' by what the firm arguments add.
+    A tool wins when all its arguments are there and one names a record, or its score beats the documents'.
     """
     if is_small_talk(question):
         return "direct"
     fits = best is not None and not best.filled.missing
+    if fits and (identifiers(best) or best.hops):
+        return "tools"
     if fits and best.filled.firm and best.score >= max(0.4, documents):
         return "tools"
     if len(parts) > 1:
@@ -141,9 +154,15 @@ def relevant(question: str, arguments: Mapping[str, Any], fields: Mapping[str, A
     """
     given = {str(value) for value in arguments.values()}
     news = [key for key in fields if str(fields[key]) not in given]
-    named = [key for key in news if {stem(word) for word in words(plain(key))} & stems(question)]
+    said = {_singular(word) for word in content(question)}
+    named = [key for key in news if {_singular(word) for word in content(plain(key))} & said]
     keys = named or news
     if not keys:
         return list(fields)
     cosines = embed([plain(key) for key in keys]) @ embed([question])[0]
     return [keys[int(i)] for i in np.argsort(-cosines)]
+
+
+def _singular(word: str) -> str:
+    """A noun without its plural s: "orders" asks for orders, "ordered" does not."""
+    return word[:-1] if len(word) > 3 and word.endswith("s") else word
