@@ -133,7 +133,7 @@ class DatabaseDown(RunError):
 
 class ModelMissing(UsageError):
     def __init__(self, name: str, *, known: Iterable[str]):
-        super().__init__(f"No model '{name}'. Known: {', '.join(known)}. "
+        super().__init__(f"No model '{name}'. Known: {', '.join(known) or 'none; install Askfirst again'}. "
                          "`askfirst model pull NAME` fetches a Llama from the hub.")
 
 

@@ -60,7 +60,7 @@ class Settings(BaseModel):
         home = Path(given.get("home") or variables.get("home") or default_home()).expanduser().absolute()
         try:
             values = read_file(home / "settings.toml") | {key: _parse(key, text) for key, text in variables.items()} | given
-            return cls(**(values | {"home": home}))
+            return cls.model_validate(values | {"home": home})
         except ValidationError as error:
             first = error.errors()[0]
             raise SettingInvalid(".".join(map(str, first["loc"])), first["msg"], known=sorted(cls.model_fields)) from None
@@ -75,11 +75,11 @@ def default_home() -> Path:
 
 def read_file(path: Path) -> dict[str, Any]:
     """The settings in a TOML file; empty when there is none."""
-    if not path.exists():
-        return {}
     try:
         return tomllib.loads(path.read_text("utf-8"))
-    except tomllib.TOMLDecodeError as error:
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
         raise SettingInvalid(str(path), str(error), known=sorted(Settings.model_fields)) from None
 
 
@@ -89,5 +89,5 @@ def _parse(key: str, text: str) -> Any:
     if key in ("tools", "sql_tables"):
         return tuple(parts)
     if key == "decide":
-        return dict(part.split("=", 1) if "=" in part else (part, "") for part in parts)
+        return {name: who for name, _, who in (part.partition("=") for part in parts)}
     return text

@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
-from ..errors import CollectionMissing, ProposalDecided, QuestionEmpty, QuestionTooLong
+from ..errors import CollectionMissing, ProposalDecided, ProposalInvalid, QuestionEmpty, QuestionTooLong, ToolRetry
 from ..retrieval.database import Database
 from ..retrieval.documents import Collection, Document, Evidence, IngestReport
 from ..retrieval.embed import Embedder
@@ -16,6 +16,7 @@ from ..retrieval.search import collections, document, search
 from ..settings import Settings
 from ..tools import proposals as ledger
 from ..tools.proposals import Proposal
+from ..tools.query import sql_tool
 from ..tools.registry import Registry
 from . import runs
 from .batch import BatchReport, run_batch
@@ -62,8 +63,11 @@ class Assistant:
             settings = Settings.load(**given)
         elif given:
             settings = Settings(**(settings.model_dump() | given))
-        registry = Registry.load([*ALWAYS, *settings.tools])
-        return cls(settings, Database.open(settings), registry, None if isinstance(model, str) else model)
+        loaded = Registry.load([*ALWAYS, *settings.tools])
+        opened = Database.open(settings)
+        found = sql_tool(settings, opened)
+        registry = Registry([*loaded, found]) if found else loaded
+        return cls(settings, opened, registry, None if isinstance(model, str) else model)
 
     def __enter__(self) -> "Assistant":
         return self
@@ -148,7 +152,7 @@ class Assistant:
             requester=by or self.settings.user,
         )
 
-    def proposals(self, state: str | None = "waiting") -> list[Proposal]:
+    def proposals(self, state: ledger.State | None = "waiting") -> list[Proposal]:
         """Proposals in a state, oldest first; all of them for None."""
         return ledger.proposals(self.database, state=state)
 
@@ -157,17 +161,20 @@ class Assistant:
         return ledger.proposal(self.database, id)
 
     def propose(self, tool: str, arguments: Mapping[str, Any], *, by: str | None = None) -> Proposal:
-        """Proposes a write without the model."""
-        return ledger.propose(
-            self.database,
-            self.registry.get(tool),
-            dict(arguments),
-            key=uuid.uuid4().hex,
-            requester=by or self.settings.user,
-            thread="",
-            run="",
-            hours=self.settings.proposal_hours,
-        )
+        """Proposes a write without the model. Raises `ProposalInvalid` when the tool refuses the call."""
+        try:
+            return ledger.propose(
+                self.database,
+                self.registry.get(tool),
+                dict(arguments),
+                key=uuid.uuid4().hex,
+                requester=by or self.settings.user,
+                thread="",
+                run="",
+                hours=self.settings.proposal_hours,
+            )
+        except ToolRetry as refusal:
+            raise ProposalInvalid(tool, str(refusal)) from None
 
     def approve(self, id: str, *, by: str, edits: Mapping[str, Any] | None = None, digest: str | None = None) -> Answer:
         """Executes a proposal, once, and ends the run that waits for it. Raises `ProposalDecided` when another was first.

@@ -69,7 +69,7 @@ def _both(decision: str, case: Mapping[str, Any], embed: Embed, model: LanguageM
         used = signal
     if decision == "evidence":
         signal, used = _ranked(case, embed, None), _ranked(case, embed, alone)
-        alone = max(range(len(alone)), key=lambda i: alone[i]) if alone else None
+        alone = max(range(len(alone)), key=alone.__getitem__) if alone else None
     return _points(decision, case, used), _points(decision, case, alone), _points(decision, case, signal)
 
 

@@ -47,9 +47,9 @@ class RunState(TypedDict, total=False):
     answer: dict[str, Any]
 
 
-def build(checkpointer: BaseCheckpointSaver | None) -> CompiledStateGraph:
+def build(checkpointer: BaseCheckpointSaver | None) -> CompiledStateGraph[Any, Means, Any, Any]:
     """The compiled graph. Invoke with `context=Means(...)`, `durability="sync"` and the run's id as `thread_id`."""
-    graph = StateGraph(RunState, context_schema=Means)
+    graph: Any = StateGraph(RunState, context_schema=Means)  # its types know no node that returns a part of the state
     graph.add_node("choose", nodes.choose)
     graph.add_node("act", nodes.act)
     graph.add_node("propose", nodes.propose)

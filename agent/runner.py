@@ -56,7 +56,7 @@ class Runner:
     def _stream(self, given: Any, run: str) -> Iterator[Step | str]:
         """What the nodes write while they work: each step as it ends, and the text."""
         limit = 4 * self.means.settings.max_steps + 10  # nodes a run can pass at most; its own caps end it long before
-        config = {**_thread(run), "recursion_limit": limit}
+        config: Any = {**_thread(run), "recursion_limit": limit}
         with self.means.database.watched():
             for piece in self._graph.stream(given, config, context=self.means, stream_mode="custom", durability="sync"):
                 if "step" in piece:
@@ -82,5 +82,5 @@ def _decided(proposal: Proposal, decision: Mapping[str, Any]) -> Answer:
     )
 
 
-def _thread(run: str) -> dict[str, Any]:
+def _thread(run: str) -> Any:
     return {"configurable": {"thread_id": run}}

@@ -157,9 +157,12 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def _from_folder(folder: Path) -> StoredModel:
-    config = json.loads((folder / "config.json").read_text("utf-8"))
     adapters = tuple(path.parent for path in sorted(folder.glob("adapters/*/adapter_config.json")))
-    return StoredModel(folder.name, folder, adapters, min(config["max_position_embeddings"], LARGE_CONTEXT))
+    try:
+        trained = int(json.loads((folder / "config.json").read_text("utf-8"))["max_position_embeddings"])
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise ModelUnreadable(folder, f"config.json, {type(error).__name__}, {error}") from None
+    return StoredModel(folder.name, folder, adapters, min(trained, LARGE_CONTEXT))
 
 
 def _parts(model: StoredModel) -> list[str]:

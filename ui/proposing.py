@@ -11,6 +11,8 @@ from .door import Door
 if TYPE_CHECKING:
     from ..tools.registry import Tool
 
+STATES = ("waiting", "executed", "rejected", "expired", "failed", "all")
+
 
 def add(app: click.Group) -> None:
     """Put these commands under the command line."""
@@ -24,9 +26,9 @@ def proposals() -> None:
 
 
 @proposals.command("list")
-@click.option("--state", default="waiting", show_default=True, help="waiting, executed, rejected, ..., or all.")
+@click.option("--state", type=click.Choice(STATES), default="waiting", show_default=True, help="Only those in this state.")
 @click.pass_obj
-def list_proposals(door: Door, state: str) -> None:
+def list_proposals(door: Door, state: Any) -> None:
     """The proposals in a state."""
     from . import show
 

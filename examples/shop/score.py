@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 
 def main() -> None:
     """Prints one table: right of asked for each kind, and who decided how often."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--questions", type=Path, default=HERE / "questions.jsonl")
     parser.add_argument("--wrong", action="store_true", help="show the questions that ended wrong, and why")
     options = parser.parse_args()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from askfirst.agent import doctor, probes
+from askfirst.agent import doctor, probes, store
 from askfirst.agent.doctor import Finding, examine
 from askfirst.agent.probes import holds, random_schema
 from askfirst.agent.serve import serve
@@ -43,6 +43,23 @@ def test_an_unknown_model_is_one_finding_and_the_rest_of_the_house_is_still_look
     assert not findings["database"].ok
     assert findings["embeddings"].ok
     assert not findings["decisions"].ok
+
+
+def test_without_any_model_the_doctor_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "SHIPPED", tmp_path / "none")
+    findings = [*doctor.model_findings(Settings(home=tmp_path)), *doctor.decisions(Settings(home=tmp_path))]
+    assert [found.name for found in findings] == ["model", "decisions"]
+    assert not any(found.ok for found in findings)
+    assert "Known: none" in findings[0].detail
+
+
+def test_a_model_folder_that_is_broken_is_a_finding(tmp_path: Path) -> None:
+    folder = tmp_path / "models" / "mine"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{")
+    for found in [*doctor.model_findings(Settings(home=tmp_path)), *doctor.decisions(Settings(home=tmp_path))]:
+        assert not found.ok
+        assert str(folder) in found.detail
 
 
 def test_a_model_url_where_nothing_answers_is_a_finding(tmp_path: Path) -> None:
