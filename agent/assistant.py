@@ -65,8 +65,12 @@ class Assistant:
             settings = Settings(**(settings.model_dump() | given))
         loaded = Registry.load([*ALWAYS, *settings.tools])
         opened = Database.open(settings)
-        found = sql_tool(settings, opened)
-        registry = Registry([*loaded, found]) if found else loaded
+        try:
+            found = sql_tool(settings, opened)
+            registry = Registry([*loaded, found]) if found else loaded
+        except BaseException:
+            opened.close()
+            raise
         return cls(settings, opened, registry, None if isinstance(model, str) else model)
 
     def __enter__(self) -> "Assistant":

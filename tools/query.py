@@ -5,7 +5,8 @@ limit on rows.
 """
 
 import hashlib
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -17,7 +18,7 @@ from pydantic import Field
 from ..errors import SettingInvalid, ToolRetry
 from ..retrieval.database import Connection, Database
 from ..settings import Settings
-from .registry import Tool, tool
+from .registry import Reads, Tool, tool
 from .rows import rows
 from .sql import LONGEST, check_read_only
 
@@ -49,12 +50,21 @@ def sql_tool(settings: Settings, database: Database) -> Tool | None:
         described = _described(connection, tables)
         role = _reader(connection, tables)
 
-    def query_database(statement: Annotated[str, Field(max_length=LONGEST, description="one SELECT statement of PostgreSQL")],
-                       ) -> QueryResult:
+    def query_database(
+        statement: Annotated[
+            str, Field(max_length=LONGEST, description="one SELECT statement of PostgreSQL"), Reads(statement_in)
+        ],
+    ) -> QueryResult:
         return _answered(connect, check_read_only(statement, tables=tables), role)
 
     query_database.__doc__ = f"Answers from the database by one SELECT statement.\nTables: {described}."
     return tool(query_database)
+
+
+def statement_in(text: str, connection: Connection, arguments: Mapping[str, Any]) -> str | None:
+    """The SELECT statement that a person wrote out, to the end of the text."""
+    found = re.search(r"\bSELECT\b.+?\bFROM\b.+", text, re.DOTALL)
+    return found.group() if found else None
 
 
 def _described(connection: Connection, tables: list[str]) -> str:
@@ -62,8 +72,12 @@ def _described(connection: Connection, tables: list[str]) -> str:
     texts = []
     for name in tables:
         schema, _, table = name.partition(".")
-        columns = rows(connection, """SELECT column_name AS name FROM information_schema.columns
-                                      WHERE table_schema = %s AND table_name = %s ORDER BY ordinal_position""", [schema, table])
+        columns = rows(
+            connection,
+            """SELECT column_name AS name FROM information_schema.columns
+                                      WHERE table_schema = %s AND table_name = %s ORDER BY ordinal_position""",
+            [schema, table],
+        )
         if not columns:
             raise SettingInvalid("sql_tables", f"there is no table '{name}' in that database", known=["sql_url", "sql_tables"])
         texts.append(f"{name}({', '.join(column['name'] for column in columns)})")
@@ -99,8 +113,9 @@ def _answered(connect: Callable[[], AbstractContextManager[Connection]], stateme
     try:
         with connect() as connection, connection.transaction():
             connection.execute("SET TRANSACTION READ ONLY")
-            connection.execute("SELECT set_config('statement_timeout', %s, true), set_config('search_path', 'pg_catalog', true)",
-                               [f"{SECONDS}s"])
+            connection.execute(
+                "SELECT set_config('statement_timeout', %s, true), set_config('search_path', 'pg_catalog', true)", [f"{SECONDS}s"]
+            )
             if role:
                 connection.execute("SELECT set_config('role', %s, true)", [role])
             with connection.cursor(name="answer") as cursor:
