@@ -2,10 +2,9 @@
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cached_property
 from pathlib import Path
 from threading import RLock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import CollectionMissing, ProposalDecided, ProposalInvalid, QuestionEmpty, QuestionTooLong, ToolRetry
 from ..retrieval.database import Database
@@ -25,6 +24,9 @@ from .means import Means
 from .model import LanguageModel
 from .state import Answer, Route, Step, read_answer
 
+if TYPE_CHECKING:
+    from .runner import Runner
+
 ALWAYS = ("askfirst.tools.arithmetic", "askfirst.tools.clock")  # tools that need no data of anybody
 Progress = Callable[[int, int, str], None]
 
@@ -39,6 +41,7 @@ class Assistant:
     def __init__(self, settings: Settings, database: Database, registry: Registry, model: LanguageModel | None = None):
         self.settings, self.database, self.registry = settings, database, registry
         self._given_model, self._lock = model, RLock()
+        self._parts: dict[str, Any] = {}
         self._closers: list[Callable[[], None]] = [database.close]
 
     @classmethod
@@ -202,40 +205,48 @@ class Assistant:
         """Answers many questions into a JSONL file; run again after a crash, it goes on where it stopped."""
         return run_batch(self.ask, questions, out, concurrency=concurrency, progress=progress)
 
-    @cached_property
+    @property
     def embedder(self) -> Embedder:
-        with self._lock:
-            opened = Embedder.open(self.settings.home)
-            self._closers.append(opened.close)
-            return opened
+        """The open embedding model."""
+        return self._opened("embedder", lambda: Embedder.open(self.settings.home))
 
-    def model(self) -> LanguageModel:
-        """The served Llama, started at the first call."""
-        with self._lock:
-            if self._given_model is None:
-                from .serve import open_model
-
-                self._given_model = open_model(self.settings)
-                self._closers.append(self._given_model.close)
-            return self._given_model
-
-    @cached_property
+    @property
     def decisions(self) -> Decisions:
         """Who decides what, from the card of the model and adapter in the settings."""
+        return self._opened("decisions", self._decisions)
+
+    def model(self) -> LanguageModel:
+        """The served Llama; its server starts at the first question it is asked."""
+        return self._given_model or self._opened("model", self._model)
+
+    @property
+    def _runner(self) -> "Runner":
+        return self._opened("runner", self._new_runner)
+
+    def _opened(self, name: str, open_it: Callable[[], Any]) -> Any:
+        """What was opened under this name, or is now: once, whichever thread is first, and closed with the assistant."""
+        with self._lock:
+            if name not in self._parts:
+                self._parts[name] = open_it()
+                if hasattr(self._parts[name], "close"):
+                    self._closers.append(self._parts[name].close)
+            return self._parts[name]
+
+    def _decisions(self) -> Decisions:
         from .serve import card_of
 
         card = self._given_model.card if self._given_model else card_of(self.settings)
         return Decisions(deciders(card, self.settings), self.embedder.embed, self.model, free=card is None)
 
-    @cached_property
-    def _runner(self) -> Any:
+    def _model(self) -> LanguageModel:
+        from .serve import open_model
+
+        return open_model(self.settings)
+
+    def _new_runner(self) -> "Runner":
         from .runner import Runner
 
-        with self._lock:
-            means = Means(self.settings, self.database, self.embedder, self.registry, self.decisions, self.model)
-            opened = Runner(means)
-            self._closers.append(opened.close)
-            return opened
+        return Runner(Means(self.settings, self.database, self.embedder, self.registry, self.decisions, self.model))
 
     def _checked(self, question: str, collection: str | None) -> str:
         """The collection to search, once question and collection are known to be usable."""

@@ -29,7 +29,8 @@ def compose(state: State, means: Means, usage: Usage) -> Answer:
 def waiting(state: State, usage: Usage) -> Answer:
     """The `Answer` of a run that pauses for a person."""
     views = [ProposalView(**view) for view in state["proposals"]]
-    return _answer(state, usage, (wording.waiting(views), "waiting", ()))
+    read = any(step["tool"] in (SEARCH, PARTS) for step in state["steps"])
+    return _answer(state, usage, (wording.waiting(views, after_documents=read), "waiting", ()))
 
 
 def in_context(state: State) -> str:

@@ -5,6 +5,7 @@ The stable part comes first, so that the server's prefix cache serves it again a
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -32,7 +33,7 @@ def next_action(question: str, history: Sequence[Mapping[str, str]], steps: Sequ
 
 def word_answer(question: str, observations: Sequence[str]) -> list[dict[str, str]]:
     """Messages that ask for the final words from what was observed."""
-    seen = "\n".join(f"<observation>{text}</observation>" for text in observations)
+    seen = "\n".join(map(_observation, observations))
     return [_said("system", WORD_ANSWER), _said("user", f"{question}\n\n{seen}")]
 
 
@@ -41,8 +42,13 @@ def _observed(steps: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     for step in steps:
         call = json.dumps({"name": step["tool"], "arguments": step["arguments"]}, ensure_ascii=False)
         messages.append(_said("assistant", call))
-        messages.append(_said("user", f"<observation>{step['error'] or step['result']}</observation>"))
+        messages.append(_said("user", _observation(step["error"] or step["result"] or "nothing")))
     return messages
+
+
+def _observation(text: str) -> str:
+    """What a tool or a document said, between marks that it cannot close itself."""
+    return f"<observation>{re.sub(r'</?observation', '<', text)}</observation>"
 
 
 def _said(role: str, content: str) -> dict[str, str]:

@@ -86,13 +86,15 @@ def limited(cap: str, partial: str) -> str:
     return f"{begun}This is incomplete: the run ended at its limit of {cap}. Raise the limit or ask a smaller question."
 
 
-def waiting(proposals: Sequence[ProposalView]) -> str:
-    """What is proposed, and that nothing has been changed."""
+def waiting(proposals: Sequence[ProposalView], *, after_documents: bool) -> str:
+    """What is proposed, that nothing has been changed, and whether text of documents came before and may have had a part in it."""
     lines = [
-        f"Proposed, not done: {plain(p.tool)} ({', '.join(f'{plain(k)} {_lines(v)}' for k, v in p.arguments.items())}). "
+        f"Proposed, not done: {plain(p.tool)} ({', '.join(f'{plain(k)} {_lines(v)}' for k, v in p.arguments.items() if v != '')}). "
         f"Nothing changes until a person approves it: `askfirst proposals approve {p.id}`."
         for p in proposals
     ]
+    if after_documents:
+        lines.append("The model read documents before it proposed this: check that it is what you asked for.")
     return "\n".join(lines)
 
 
