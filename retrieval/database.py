@@ -64,7 +64,7 @@ class Database:
         connection = self._borrow()
         try:
             yield connection
-        except psycopg.OperationalError as error:
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             if connection.closed:
                 self._pool.drain()  # one process that dies takes every connection with it, a moment later
                 raise DatabaseDown(_one_line(error)) from error

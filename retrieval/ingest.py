@@ -41,7 +41,7 @@ def ingest(
     file with (done, total, name). `prune` removes every document of the collection that is not among `paths`.
     Raises `NothingToIngest` for a path that does not exist and when no file of a known form is there.
     """
-    files, tally = _files(paths)
+    files, tally = _files([Path(path) for path in paths])
     target = _collection_id(database, collection, embedder)
     stored = _digests(database, target)
     for done, (name, path) in enumerate(files.items(), start=1):
@@ -73,11 +73,11 @@ class Tally:
         return IngestReport(*names, skipped=tuple(self.skipped), chunks=self.chunks)
 
 
-def _files(paths: Iterable[str | Path]) -> tuple[dict[str, Path], Tally]:
+def _files(paths: Sequence[Path]) -> tuple[dict[str, Path], Tally]:
     """The files to read by their documents' names; those that cannot be among them are in the tally already."""
     files: dict[str, Path] = {}
     tally = Tally()
-    for given in map(Path, paths):
+    for given in paths:
         for name, path in _below(given):
             if path.suffix.lower() not in FORMS:
                 tally.skipped.append(Skipped(name, f"Only {', '.join(sorted(FORMS))} files are read."))

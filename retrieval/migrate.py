@@ -68,12 +68,17 @@ def migrate(connection: Connection) -> None:
     """Run what this database has not seen, in order, each in its own transaction; processes take turns."""
     known = {migration.number: migration for migration in _migrations()}
     connection.execute("SELECT pg_catalog.pg_advisory_lock(%s)", [MIGRATION_LOCK])
-    done = _recorded(connection)
-    for number, digest in done.items():
-        _check_recorded(number, digest, known.get(number))
-    for number in sorted(known.keys() - done.keys()):
-        _run(connection, known[number])
-    connection.execute("SELECT pg_catalog.pg_advisory_unlock(%s)", [MIGRATION_LOCK])
+    try:
+        done = _recorded(connection)
+        for number, digest in done.items():
+            _check_recorded(number, digest, known.get(number))
+        for number in sorted(known.keys() - done.keys()):
+            _run(connection, known[number])
+    except psycopg.errors.InsufficientPrivilege as error:
+        problem = f"this user may not make tables in it ({error.diag.message_primary})"
+        raise DatabaseUnfit(problem, act="have its owner grant it CREATE on the database") from None
+    finally:
+        connection.execute("SELECT pg_catalog.pg_advisory_unlock(%s)", [MIGRATION_LOCK])
 
 
 def _migrations() -> Iterator[Migration]:

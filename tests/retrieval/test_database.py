@@ -152,6 +152,18 @@ def test_a_database_of_a_newer_askfirst_is_refused(home: Path, empty: str):
         Database.open(Settings(home=home, database_url=empty))
 
 
+def test_a_user_who_may_not_make_tables_is_told_what_to_ask_for(home: Path, empty: str, database: Database):
+    with psycopg.connect(empty) as connection:
+        connection.execute("CREATE EXTENSION vector")
+        connection.execute("CREATE ROLE guest LOGIN")
+    try:
+        with pytest.raises(DatabaseUnfit, match=r"may not make tables in it .*grant it CREATE"):
+            Database.open(Settings(home=home, database_url=empty.replace("postgres@", "guest@")))
+    finally:
+        with database.connection() as connection:
+            connection.execute("DROP ROLE guest")
+
+
 def test_a_failed_migration_leaves_nothing_behind(empty: str, monkeypatch: pytest.MonkeyPatch):
     broken = migrate.Migration(1, "001_broken.sql", b"CREATE TABLE askfirst.half (n int); SELECT 1 / 0;")
     monkeypatch.setattr(migrate, "_migrations", lambda: iter([broken]))
