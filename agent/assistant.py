@@ -22,6 +22,7 @@ from .batch import BatchReport, run_batch
 from .decisions import Decisions, deciders
 from .means import Means
 from .model import LanguageModel
+from .remember import RememberingEmbed
 from .state import Answer, Route, Step, read_answer
 
 if TYPE_CHECKING:
@@ -236,7 +237,7 @@ class Assistant:
         from .serve import card_of
 
         card = self._given_model.card if self._given_model else card_of(self.settings)
-        return Decisions(deciders(card, self.settings), self.embedder.embed, self.model, free=card is None)
+        return Decisions(deciders(card, self.settings), RememberingEmbed(self.embedder.embed), self.model, free=card is None)
 
     def _model(self) -> LanguageModel:
         from .serve import open_model

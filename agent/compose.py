@@ -51,7 +51,7 @@ def from_documents(question: str, evidence: Sequence[Evidence], collection: str,
 
 def from_result(question: str, arguments: dict[str, Any], value: Any, means: Means) -> str:
     """A look-up's result in words: the Llama's, where it decides the wording and each of its sentences is proved."""
-    plain = wording.told(question, arguments, value, means.embedder.embed)
+    plain = wording.told(question, arguments, value, means.decisions.embed)
     if means.decisions.who["wording"] != "llama":
         return plain
     reply = means.model().write(word_answer(question, [plain]), max_tokens=200)

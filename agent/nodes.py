@@ -35,7 +35,8 @@ def counted(node: Node) -> Node:
     def counting(state: State, runtime: Runtime[Means]) -> State:
         with metered() as spent:
             changed = node(state, runtime)
-        return {**changed, "prompt_tokens": spent.prompt, "completion_tokens": spent.completion}
+        tokens = {"prompt_tokens": spent.prompt, "completion_tokens": spent.completion}
+        return {**changed, **{name: number for name, number in tokens.items() if number}}
 
     return counting
 
@@ -208,4 +209,4 @@ def _sources(state: State, means: Means) -> Sources:
     """What the person wrote, in this question and before it in the thread, and what the look-ups of this run returned."""
     results = [step["value"] for step in reversed(state["steps"]) if step["tool"] not in (SEARCH, PARTS) and not step["error"]]
     before = tuple(turn["question"] for turn in reversed(state.get("history") or []))
-    return Sources(state["question"], results=results, before=before, embed=means.embedder.embed)
+    return Sources(state["question"], results=results, before=before, embed=means.decisions.embed)

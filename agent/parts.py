@@ -20,7 +20,7 @@ def _answer_part(question: str, collection: str, means: Means) -> SubQuestion:
     readers = [tool for tool in means.registry if not tool.writes]
     evidence = means.search(question, collection)
     with means.database.connection() as connection:
-        sources = Sources(question, embed=means.embedder.embed, connection=connection)
+        sources = Sources(question, embed=means.decisions.embed, connection=connection)
         plan = means.decisions.plan(question, readers, sources, evidence[0].score if evidence else 0.0, parts=[question])
     if plan.route == "tools" and plan.goal and not plan.goal.hops:
         arguments = plan.goal.filled.arguments

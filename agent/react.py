@@ -43,7 +43,7 @@ OWN = [
 
 def next_action(state: State, means: Means) -> dict[str, Any]:
     """What the model wants next, as the change of state of the node `choose`."""
-    listed = signals.shortlist(state["question"], list(means.registry), means.embedder.embed, limit=8)
+    listed = signals.shortlist(state["question"], list(means.registry), means.decisions.embed, limit=8)
     schemas = [*OWN, *(tool.function_schema() for tool, _ in listed)]
     reply = means.model().act(messages_for(state["question"], state.get("history") or [], state["steps"]), schemas)
     name, arguments = reply.value["name"], reply.value["arguments"]

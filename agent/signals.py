@@ -135,14 +135,14 @@ def route(question: str, best: Candidate | None, parts: Sequence[str], documents
     """
     if is_small_talk(question):
         return "direct"
-    fits = best is not None and not best.filled.missing
-    if fits and (identifiers(best) or best.hops):
+    fitting = best if best and not best.filled.missing else None
+    if fitting and (identifiers(fitting) or fitting.hops):
         return "tools"
-    if fits and best.filled.firm and best.score >= max(0.4, documents):
+    if fitting and fitting.filled.firm and fitting.score >= max(0.4, documents):
         return "tools"
     if len(parts) > 1:
         return "sub-questions"
-    if fits and best.score >= max(0.6, documents + 0.1):
+    if fitting and fitting.score >= max(0.6, documents + 0.1):
         return "tools"
     return "documents"
 

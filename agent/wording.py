@@ -87,15 +87,19 @@ def limited(cap: str, partial: str) -> str:
 
 
 def waiting(proposals: Sequence[ProposalView], *, after_documents: bool) -> str:
-    """What is proposed, that nothing has been changed, and whether text of documents came before and may have had a part in it."""
+    """What is proposed and that nothing has been changed; and whether documents were read before, which may have suggested it."""
     lines = [
-        f"Proposed, not done: {plain(p.tool)} ({', '.join(f'{plain(k)} {_lines(v)}' for k, v in p.arguments.items() if v != '')}). "
-        f"Nothing changes until a person approves it: `askfirst proposals approve {p.id}`."
-        for p in proposals
+        f"Proposed, not done: {plain(proposal.tool)} ({_lines(_given(proposal.arguments))}). "
+        f"Nothing changes until a person approves it: `askfirst proposals approve {proposal.id}`."
+        for proposal in proposals
     ]
     if after_documents:
         lines.append("The model read documents before it proposed this: check that it is what you asked for.")
     return "\n".join(lines)
+
+
+def _given(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in arguments.items() if value != ""}
 
 
 def decided(tool: str, decision: Mapping[str, Any]) -> str:

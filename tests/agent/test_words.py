@@ -1,8 +1,12 @@
 """Words, stems and slips of the keyboard."""
 
+from collections.abc import Sequence
+
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from askfirst.agent.remember import RememberingEmbed
 from askfirst.agent.words import content, coverage, plain, similar, stems, words
 
 
@@ -30,3 +34,16 @@ def test_coverage_weighs_rare_words_more() -> None:
 @given(st.text())
 def test_any_text_has_words_and_stems(text: str) -> None:
     assert len(stems(text)) <= len(words(text))
+
+
+def test_a_text_is_embedded_once_and_its_vector_stays_the_same() -> None:
+    asked: list[str] = []
+
+    def embed(texts: Sequence[str]) -> np.ndarray:
+        asked.extend(texts)
+        return np.array([[float(len(text)), 1.0] for text in texts])
+
+    remembering = RememberingEmbed(embed)
+    assert remembering(["a", "bb", "a"]).tolist() == [[1.0, 1.0], [2.0, 1.0], [1.0, 1.0]]
+    assert remembering(["bb", "ccc"]).tolist() == [[2.0, 1.0], [3.0, 1.0]]
+    assert asked == ["a", "bb", "ccc"]
