@@ -63,6 +63,11 @@ class LineInvalid(UsageError):
                          "Mend the line and run the batch again; nothing is lost.")
 
 
+class CasesInvalid(UsageError):
+    def __init__(self, path: object, problem: str):
+        super().__init__(f"The cases in {path} cannot be used: {problem}. `askfirst eval --help` shows their form.")
+
+
 class ToolMissing(UsageError):
     def __init__(self, name: str, *, known: Iterable[str]):
         super().__init__(f"No tool '{name}'. Known: {', '.join(known) or 'none; name a module with --tools'}.")

@@ -4,12 +4,12 @@ Cases are JSONL, one file for each decision (`route.jsonl`, `tool.jsonl`, ...), 
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import sqrt
 from pathlib import Path
 from typing import Any
 
-from ..errors import ModelReplyInvalid
+from ..errors import CasesInvalid, ModelReplyInvalid
 from ..retrieval.documents import Evidence
 from . import signals
 from .arguments import Embed, from_text
@@ -19,6 +19,7 @@ from .split import split
 from .words import plain, stems
 
 Score = dict[str, float]
+NEEDS = {"tool": ("tools",), "arguments": ("tool", "argument", "description"), "evidence": ("sentences",)}
 METRIC = {"tool": "accuracy", "arguments": "exact_match", "evidence": "hit_rate@1", "decompose": "f1", "route": "accuracy"}
 
 
@@ -33,13 +34,15 @@ def measure(
     """For each decision whose file stands in the folder: the signal alone, the Llama alone, the Llama as a run uses it
     ("llama": among what the signal shortlists or leaves open), and its gain on the signal over the same cases.
 
-    The route has no signal here: without a user's tools and documents the signal has nothing to go by.
+    The route has no signal here: without a user's tools and documents the signal has nothing to go by. Raises `CasesInvalid`.
     """
     table: dict[str, Any] = {}
+    if not any((folder / f"{decision}.jsonl").exists() for decision in METRIC):
+        raise CasesInvalid(folder, f"it holds none of {', '.join(f'{decision}.jsonl' for decision in METRIC)}")
     for decision, metric in METRIC.items():
         path = folder / f"{decision}.jsonl"
         if path.exists():
-            cases = list(_cases(path))[:limit]
+            cases = _cases(path, decision)[:limit]
             points = []
             for number, case in enumerate(cases, 1):
                 points.append(_both(decision, case, embed, model))
@@ -91,9 +94,23 @@ def write_card(path: Path, table: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
-def _cases(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open(encoding="utf-8") as lines:
-        yield from (json.loads(line) for line in lines if line.strip())
+def _cases(path: Path, decision: str) -> list[dict[str, Any]]:
+    """All cases of a file; each is checked before the first is measured."""
+    cases = []
+    for number, line in enumerate(path.read_text("utf-8", errors="replace").splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            case = json.loads(line)
+            missing = [name for name in ("question", "expected", *NEEDS.get(decision, ())) if name not in case]
+        except (ValueError, TypeError) as error:
+            raise CasesInvalid(path, f"line {number} is no JSON object ({error})") from None
+        if missing:
+            raise CasesInvalid(path, f"line {number} lacks {', '.join(missing)}")
+        cases.append(case)
+    if not cases:
+        raise CasesInvalid(path, "it is empty")
+    return cases
 
 
 def _decided(decide: Callable[[], Any]) -> Any:

@@ -203,17 +203,17 @@ def tools(values: Iterable["Tool"]) -> RenderableType:
 
 
 def decisions(table: Mapping[str, Any]) -> RenderableType:
-    """Who decides best: for each decision the scores of signal and Llama with their intervals, and the one who gets it."""
-    shown = _table("decision", "metric", "cases", "signal", "llama", "decides")
+    """Who decides best: for each decision signal, Llama and its gain, with their intervals, and the one who gets it."""
+    shown = _table("decision", "metric", "n", "signal", "llama", "gain", "decides")
     for name, row in table.items():
-        llama, signal = row["llama"], row["signal"]
-        winner = "llama" if signal and llama["low"] >= signal["score"] else "signal"
-        shown.add_row(text(name), text(row["metric"]), str(row["n"]), _score(signal), _score(llama), winner)
+        scores = (_score(row[whose]) for whose in ("signal", "llama", "gain"))
+        winner = "llama" if row["gain"] and row["gain"]["low"] >= 0 else "signal"
+        shown.add_row(text(name), text(row["metric"]), str(row["n"]), *scores, winner)
     return shown
 
 
 def _score(score: Mapping[str, float] | None) -> Text:
-    return Text(f"{score['score']:.3f} ({score['low']:.3f} to {score['high']:.3f})" if score else "not measured")
+    return Text(f"{score['score']:.2f} [{score['low']:.2f}, {score['high']:.2f}]" if score else "not measured")
 
 
 def rows(values: Sequence[dict[str, Any]]) -> RenderableType:

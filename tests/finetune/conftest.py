@@ -1,6 +1,7 @@
 """A tokenizer and packed tokens small enough to train on within seconds, and the shipped model behind a real server."""
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib.util import find_spec
@@ -8,6 +9,8 @@ from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
+
+from askfirst.agent import openmp
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = next(iter(sorted((ROOT / "models").glob("*/config.json"))), ROOT / "models/none/config.json").parent
@@ -48,6 +51,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> Path
 @pytest.fixture(scope="session")
 def served(shipped: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str, dict], dict]]:
     """Posts a body to a path of a llama.cpp server that holds the shipped base in float32 and its adapter."""
+    if sys.platform == "linux" and not openmp.installed():
+        pytest.skip("llama.cpp in this process needs the system's libgomp")
     import xllamacpp
 
     from askfirst.agent.gguf import write_adapter, write_model

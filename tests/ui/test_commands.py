@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from askfirst.agent.assistant import Assistant
+from askfirst.agent.model import ScriptedModel
 from askfirst.ui import cli
 from askfirst.ui.door import Door
 
@@ -124,6 +125,22 @@ def test_search_and_tools_and_ingest_give_one_object(run: Run, tmp_path: Path):
     found = only_object(run("search", "Where is the key?", "--collection", "notes", "--json"))
     assert found["evidence"][0]["document"] == "note.md"
     assert {"cancel_order", "get_order"} <= {each["name"] for each in only_object(run("tools", "list", "--json"))["tools"]}
+
+
+def test_eval_shows_who_decides_best(run: Run, assistant: Assistant, tmp_path: Path):
+    (tmp_path / "route.jsonl").write_text('{"question": "Hello!", "expected": "direct"}\n' * 2)
+    model = assistant.model()
+    assert isinstance(model, ScriptedModel)
+    model.enqueue("direct", "tools", "direct", "direct")
+    measured = only_object(run("eval", "decisions", str(tmp_path), "--json"))
+    assert (measured["kind"], measured["n"], measured["decisions"]["route"]["llama"]["score"]) == ("decisions", 2, 0.5)
+    assert "accuracy" in run("eval", "decisions", str(tmp_path))[1]
+
+
+def test_eval_names_what_it_can_measure(run: Run, tmp_path: Path):
+    code, _, errors = run("eval", "answers", str(tmp_path / "none.jsonl"))
+    assert code == 2
+    assert "'answers' cannot be measured by this version; what can: decisions." in errors
 
 
 def test_a_chat_asks_before_it_writes(run: Run, assistant: Assistant, pending: str, monkeypatch: pytest.MonkeyPatch):
