@@ -4,7 +4,9 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from threading import RLock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel
 
 from ..errors import CollectionMissing, ProposalDecided, ProposalInvalid, QuestionEmpty, QuestionTooLong, ToolRetry
 from ..retrieval.database import Database
@@ -28,6 +30,7 @@ from .state import Answer, Route, Step, read_answer
 if TYPE_CHECKING:
     from .runner import Runner
 
+Form = TypeVar("Form", bound=BaseModel)
 ALWAYS = ("askfirst.tools.arithmetic", "askfirst.tools.clock")  # tools that need no data of anybody
 Progress = Callable[[int, int, str], None]
 
@@ -200,6 +203,10 @@ class Assistant:
         """Ends a proposal without doing it."""
         return self._runner.resume(ledger.reject(self.database, id, by=by, why=why))
 
+    def extract(self, text: str, form: type[Form]) -> Extraction[Form]:
+        """The text's facts in a pydantic model of the caller's own; what does not stand in the text is named, not hidden."""
+        return extract(text, form, complete=self._complete)
+
     def batch(
         self, questions: Iterable[Mapping[str, Any]], out: Path, *, concurrency: int = 1, progress: Progress | None = None
     ) -> BatchReport:
@@ -248,6 +255,11 @@ class Assistant:
         from .runner import Runner
 
         return Runner(Means(self.settings, self.database, self.embedder, self.registry, self.decisions, self.model))
+
+    def _complete(self, prompt: str, schema: dict[str, Any]) -> dict[str, Any]:
+        """One JSON object of the schema, by the model."""
+        messages = [{"role": "system", "content": "Fill in the form from the text."}, {"role": "user", "content": prompt}]
+        return self.model().act(messages, [{"name": "fill_form", "parameters": schema}]).value["arguments"]
 
     def _checked(self, question: str, collection: str | None) -> str:
         """The collection to search, once question and collection are known to be usable."""

@@ -85,7 +85,7 @@ def weighed(ranked: Sequence[Sentence], sure: Sequence[float]) -> list[Sentence]
 def choose_sentences(ranked: Sequence[Sentence], question: str, *, most: int = 3) -> list[Sentence]:
     """The best sentence, and those that come close: closer still when they add no further word of the question.
 
-    One that leans on the sentence before it ("It ...", "No other ...") brings that one along.
+    One that leans on the sentence before it ("It ...", "No other ...") stands behind that one.
     """
     chosen: list[Sentence] = []
     asked, said = stems(question), frozenset[str]()
@@ -96,12 +96,14 @@ def choose_sentences(ranked: Sequence[Sentence], question: str, *, most: int = 3
             said |= stems(f"{sentence.heading} {sentence.text}")
         if len(chosen) == most:
             break
-    before = [_before(sentence, ranked) for sentence in chosen if LEANS.match(sentence.text)]
-    return [*chosen, *(each for each in before if each and each not in chosen)]
+    with_leads = (lead for sentence in chosen for lead in (_before(sentence, ranked), sentence) if lead)
+    return list(dict.fromkeys(with_leads))
 
 
 def _before(sentence: Sentence, ranked: Sequence[Sentence]) -> Sentence | None:
-    """The sentence right before this one in its document: what "No other ..." or "It ..." speaks of."""
+    """The sentence right before one that leans on it: what "No other ..." or "It ..." speaks of."""
+    if not LEANS.match(sentence.text):
+        return None
     earlier = [each for each in ranked if each.document == sentence.document and each.end <= sentence.start]
     return max(earlier, key=lambda each: each.end, default=None)
 

@@ -57,13 +57,18 @@ def read_lines(value: str | list[str]) -> tuple[str, ...]:
 
 
 def action_schema(functions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Exactly one of the functions, with arguments of its own schema."""
-    def call(function: Mapping[str, Any]) -> dict[str, Any]:
-        arguments = {"additionalProperties": False, **function["parameters"]}
-        properties = {"name": {"const": function["name"]}, "arguments": arguments}
-        return {"type": "object", "properties": properties, "required": ["name", "arguments"], "additionalProperties": False}
-
-    return {"anyOf": [call(function) for function in functions]}
+    """Exactly one of the functions, with arguments of its own schema; definitions they refer to stand at the root."""
+    definitions: dict[str, Any] = {}
+    calls = []
+    for function in functions:
+        name = function["name"]
+        arguments = json.loads(json.dumps(function["parameters"]).replace('"#/$defs/', f'"#/$defs/{name}.'))
+        definitions |= {f"{name}.{key}": value for key, value in arguments.pop("$defs", {}).items()}
+        properties = {"name": {"const": name}, "arguments": {"additionalProperties": False, **arguments}}
+        calls.append(
+            {"type": "object", "properties": properties, "required": ["name", "arguments"], "additionalProperties": False}
+        )
+    return {"anyOf": calls, **({"$defs": definitions} if definitions else {})}
 
 
 def read_action(value: Any, functions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

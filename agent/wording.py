@@ -21,11 +21,9 @@ DIRECT = (
 
 
 def quoted(chosen: Sequence[Sentence]) -> tuple[str, tuple[Citation, ...]]:
-    """The sentences, each followed by the number of its citation; the best first, then the others as they stand."""
-    best, *rest = chosen
-    ordered = [best, *sorted(rest, key=lambda s: (s.document != best.document, s.document, s.start))]
-    citations = tuple(Citation(s.document, s.start, s.end, s.text, round(s.score, 3)) for s in ordered)
-    text = " ".join(f"{_sentence(s.text)} [{number}]" for number, s in enumerate(ordered, 1))
+    """The sentences in the order given, each followed by the number of its citation."""
+    citations = tuple(Citation(s.document, s.start, s.end, s.text, round(s.score, 3)) for s in chosen)
+    text = " ".join(f"{_sentence(s.text)} [{number}]" for number, s in enumerate(chosen, 1))
     return text, citations
 
 

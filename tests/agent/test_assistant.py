@@ -8,9 +8,11 @@ import threading
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from askfirst.agent.assistant import Assistant
 from askfirst.agent.model import ScriptedModel
+from askfirst.agent.replies import action_schema
 from askfirst.agent.state import Answer, Step, read_answer
 from askfirst.errors import CollectionMissing, ProposalDecided, QuestionEmpty, QuestionTooLong
 from askfirst.settings import Settings
@@ -137,6 +139,7 @@ ASKS_AND_HANGS = """
 import sys, time
 from askfirst.agent.assistant import Assistant
 from askfirst.agent.model import ScriptedModel
+from askfirst.agent.replies import action_schema
 from askfirst.settings import Settings
 settings = Settings.load(home=sys.argv[1], collection="shop", tools=("askfirst.examples.shop",))
 assistant = Assistant.open(settings=settings, model=ScriptedModel(card={"decisions": {}}))
@@ -243,3 +246,27 @@ def test_a_batch_resumes_without_answering_twice(assistant: Assistant, tmp_path:
     assert (report.before, report.done) == (2, 2)
     assert sorted(line["id"] for line in lines) == ["0", "1", "2", "3"]
     assert all(f"= {int(line['id']) * 7}" in line["text"] for line in lines)
+
+
+class Item(BaseModel):
+    name: str
+    pieces: int
+
+
+class Delivery(BaseModel):
+    customer: str
+    items: list[Item]
+
+
+def test_a_form_is_filled_from_a_text_and_what_the_text_lacks_is_named(settings: Settings) -> None:
+    filled = {"customer": "Mei Lee", "items": [{"name": "lamp", "pieces": 2}, {"name": "sofa", "pieces": 1}]}
+    with Assistant.open(settings=settings, model=ScriptedModel({"name": "fill_form", "arguments": filled})) as free:
+        found = free.extract("Mei Lee ordered 2 lamps.", Delivery)
+    assert found.value.items[0] == Item(name="lamp", pieces=2)
+    assert found.unsupported == ("items.1.name",)
+
+
+def test_nested_definitions_of_a_schema_stand_at_its_root() -> None:
+    schema = action_schema([{"name": "fill_form", "parameters": Delivery.model_json_schema()}])
+    assert set(schema["$defs"]) == {"fill_form.Item"}
+    assert "#/$defs/fill_form.Item" in json.dumps(schema["anyOf"])
