@@ -16,6 +16,7 @@ from ..retrieval.ingest import ingest
 from ..retrieval.search import collections, document, search
 from ..settings import Settings
 from ..tools import proposals as ledger
+from ..tools.extract import Extraction, extract
 from ..tools.proposals import Proposal
 from ..tools.query import sql_tool
 from ..tools.registry import Registry
