@@ -1,5 +1,6 @@
 """Many questions into one JSONL file: each answered once, however often the batch is killed and run again."""
 
+import codecs
 import hashlib
 import json
 import os
@@ -28,16 +29,20 @@ class BatchReport:
 
 def questions_in(path: Path) -> Iterator[dict[str, Any]]:
     """The questions of a JSONL file. Raises `LineInvalid` naming the first line that is no object with "id" and "question"."""
-    for number, line in enumerate(path.read_text("utf-8-sig").splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except ValueError as error:
-            raise LineInvalid(str(path), number, str(error)) from None
+    for number, record in _records(path, path.read_bytes().removeprefix(codecs.BOM_UTF8)):
         if not isinstance(record, dict) or not isinstance(record.get("question"), str) or "id" not in record:
             raise LineInvalid(str(path), number, 'it needs an object with "id" and "question"')
         yield record
+
+
+def _records(path: Path, content: bytes) -> Iterator[tuple[int, Any]]:
+    """The values in JSON lines, with their numbers. Only a newline ends a line: a text may hold other separators."""
+    for number, line in enumerate(content.split(b"\n"), 1):
+        if line.strip():
+            try:
+                yield number, json.loads(line.decode("utf-8"))
+            except ValueError as error:
+                raise LineInvalid(str(path), number, str(error)) from None
 
 
 def run_batch(
@@ -97,5 +102,10 @@ def _finished(out: Path) -> set[str]:
     if len(whole) < len(data):
         with out.open("r+b") as file:
             file.truncate(len(whole))
-    lines = [json.loads(line) for line in whole.decode("utf-8").splitlines() if line.strip()]
-    return {str(line["id"]) for line in lines if "error" not in line}
+    found = set()
+    for number, line in _records(out, whole):
+        if not isinstance(line, dict) or "id" not in line:
+            raise LineInvalid(str(out), number, "it is no answer of a batch; name another file with --out")
+        if "error" not in line:
+            found.add(str(line["id"]))
+    return found

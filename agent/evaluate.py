@@ -97,7 +97,7 @@ def write_card(path: Path, table: Mapping[str, Any]) -> None:
 def _cases(path: Path, decision: str) -> list[dict[str, Any]]:
     """All cases of a file; each is checked before the first is measured."""
     cases = []
-    for number, line in enumerate(path.read_text("utf-8", errors="replace").splitlines(), 1):
+    for number, line in enumerate(path.read_text("utf-8", errors="replace").split("\n"), 1):
         if not line.strip():
             continue
         try:

@@ -82,13 +82,18 @@ def demo(door: Door) -> None:
 @click.option("--prune", is_flag=True, help="Remove documents whose files have vanished.")
 @click.pass_obj
 def ingest(door: Door, paths: tuple[Path, ...], prune: bool) -> None:
-    """Read files and folders into a collection. Unchanged files cost nothing."""
+    """Read files and folders into a collection. Unchanged files cost nothing.
+
+    Files that cannot be read are named and left out; when that is all of them, the exit code is 1.
+    """
     from . import show
     from .progress import bar
 
     with door.open() as assistant, bar(door.margin, "Reading") as progress:
         report = assistant.ingest(*paths, collection=door.collection, prune=prune, progress=progress)
     door.say(report, show.ingest_report(report))
+    if report.skipped and not (report.added or report.changed or report.unchanged):
+        sys.exit(1)
 
 
 @app.command()
@@ -136,7 +141,10 @@ def chat(door: Door) -> None:
 @click.option("--concurrency", default=1, show_default=True, help="Questions at a time.")
 @click.pass_obj
 def batch(door: Door, questions: Path, out: Path, concurrency: int) -> None:
-    """Answer a JSONL file of {"id", "question"}. Started again, it goes on where it stopped; writes stay proposals."""
+    """Answer a JSONL file of {"id", "question"}. Started again, it goes on where it stopped; writes stay proposals.
+
+    A question that fails gets a line with its error, is asked again the next time, and makes the exit code 1.
+    """
     from ..agent.batch import questions_in
     from . import show
     from .progress import bar
@@ -144,6 +152,8 @@ def batch(door: Door, questions: Path, out: Path, concurrency: int) -> None:
     with door.open() as assistant, bar(door.margin, "Answering") as progress:
         report = assistant.batch(questions_in(questions), out, concurrency=concurrency, progress=progress)
     door.say(report, show.facts(report))
+    if report.failed:
+        sys.exit(1)
 
 
 @app.group()

@@ -62,10 +62,10 @@ def serve_model(door: Door) -> None:
         served.wait()
 
 
-def measurable(context: click.Context, parameter: click.Parameter, kind: str) -> str:
+def measurable(_context: click.Context, _parameter: click.Parameter, kind: str) -> str:
     """The kind, or what there is instead."""
     if kind not in KINDS:
-        raise click.BadParameter(f"'{kind}' cannot be measured by this version; what can: {', '.join(KINDS)}.", context, parameter)
+        raise click.BadParameter(f"'{kind}' cannot be measured by this version; what can: {', '.join(KINDS)}.")
     return kind
 
 

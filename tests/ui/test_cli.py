@@ -19,13 +19,13 @@ RUN = "from askfirst.ui.cli import main; main()"
 
 def every_help() -> str:
     """The help of every command, one below the other."""
-    return "\n".join(help_of(cli.app, "askfirst"))
+    return "\n".join(help_of(cli.app, "askfirst", None))
 
 
-def help_of(command: click.Command, name: str) -> list[str]:
-    context = click.Context(command, info_name=name, terminal_width=100)
+def help_of(command: click.Command, name: str, parent: click.Context | None) -> list[str]:
+    context = click.Context(command, parent, name, terminal_width=100, **command.context_settings)
     below = command.commands.items() if isinstance(command, click.Group) else ()
-    return [command.get_help(context) + "\n", *(text for word, each in below for text in help_of(each, f"{name} {word}"))]
+    return [command.get_help(context) + "\n", *(text for word, each in below for text in help_of(each, word, context))]
 
 
 def ended(*words: str) -> int:
