@@ -14,6 +14,8 @@ from .state import Citation, ProposalView, SubQuestion
 from .words import plain
 
 MARK = re.compile(r"\[(\d+)\]")
+LIST_MARK = re.compile(r"^(?:#+|>|[-*+\u2022]|\d+[.)])\s+")
+LINK = re.compile(r"!?\[([^\]]+)\]\([^)\s]*\)")
 DIRECT = (
     "I answer from the documents and data you give me, and I ask first before I change anything. "
     "Ask me about your documents, a look-up, a calculation, or a change you want made."
@@ -28,8 +30,9 @@ def quoted(chosen: Sequence[Sentence]) -> tuple[str, tuple[Citation, ...]]:
 
 
 def _sentence(text: str) -> str:
-    """One line of running text: line breaks folded, list marks and heading marks left out."""
-    return " ".join(text.split()).lstrip("#>*-\u2022 ").strip()
+    """One line of running text: line breaks folded; marks of lists, headings, emphasis and links left out."""
+    line = LIST_MARK.sub("", " ".join(text.split()))
+    return LINK.sub(r"\1", line).replace("**", "").strip()
 
 
 def told(question: str, arguments: Mapping[str, Any], result: Any, embed: Embed) -> str:
