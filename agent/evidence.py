@@ -6,7 +6,7 @@ Signals in the sense of docs/design.md: no state, milliseconds, measured beside 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import pairwise, takewhile
 
 from ..retrieval.chunk import sentences
 from ..retrieval.documents import Evidence
@@ -18,7 +18,7 @@ LEANS = re.compile(
     r"in (?:that|this) case|the (?:same|latter|former|other))\b",
     re.I,
 )
-LISTED = re.compile(r"\s*(?:[-*+\u2022]|\d+[.)])\s")
+LIST_GAP = 5  # characters between two items: a line break, a mark, a space
 WANTS_NUMBER = re.compile(
     r"\b(?:how (?:many|much|long|old|often|large|big|high|far|tall|fast)|"
     r"what (?:year|date|percentage|number|size|amount|price|time)|"
@@ -125,11 +125,12 @@ def _lead(sentence: Sentence, ranked: Sequence[Sentence]) -> list[Sentence]:
 
 
 def _items(sentence: Sentence, ranked: Sequence[Sentence], *, most: int = 6) -> list[Sentence]:
-    """The list that a sentence ending in a colon announces."""
+    """What follows at once on a sentence that ends in a colon: the items of its list, or its example."""
     if not sentence.text.rstrip().endswith(":"):
         return []
     later = sorted((s for s in ranked if s.document == sentence.document and s.start >= sentence.end), key=lambda s: s.start)
-    return list(takewhile(lambda each: LISTED.match(each.text), later))[:most]
+    follows = [each.start - before.end <= LIST_GAP for before, each in pairwise([sentence, *later])]
+    return [each for each, _ in zip(later, takewhile(bool, follows), strict=False)][:most]
 
 
 def _last(heading: str) -> str:

@@ -126,3 +126,17 @@ def test_intervals_hold_their_mean() -> None:
     for points in ([1.0] * 8 + [0.0] * 2, [0.0, -1.0, 1.0, 1.0], [0.5, 0.6]):
         found = interval(points)
         assert found["low"] <= found["score"] <= found["high"]
+
+
+def test_a_sentence_that_announces_a_list_brings_its_items(embedder: Embedder) -> None:
+    text = "Accepted reasons are:\n\n- no longer needed\n- ordered by mistake\n\nRefunds follow in a week."
+    ranked = rank_sentences("Which reasons are accepted?", [Evidence("a", "", "", 0, len(text), text, 0.5)], embedder.embed, {})
+    chosen = choose_sentences(ranked, "Which reasons are accepted?", most=1)
+    assert "ordered by mistake" in " ".join(sentence.text for sentence in chosen)
+    assert all(text[sentence.start : sentence.end] == sentence.text for sentence in chosen)
+
+
+def test_where_a_number_is_wanted_a_sentence_without_one_falls_behind(embedder: Embedder) -> None:
+    text = "The parcel weight decides the price of a parcel. A parcel may weigh 30 kg."
+    ranked = rank_sentences("How much may a parcel weigh?", [Evidence("a", "", "", 0, len(text), text, 0.5)], embedder.embed, {})
+    assert ranked[0].text == "A parcel may weigh 30 kg."
