@@ -38,6 +38,8 @@ COMPARE = re.compile(rf"\b(?:compare|contrast)\s+(?P<a>.+?){AND}(?P<b>.+)$", re.
 VERSUS = re.compile(
     r"^(?P<a>[^:?]+?)\s+(?:versus|vs\.?|as opposed to)\s+(?P<b>[^:,?]+?)(?:\s*[:,\u2013-]\s*(?P<tail>.+))?$", re.I
 )
+# One thing by its name: no article, no "doing ...", no plural; of anything else it is asked what applies to it.
+THING = re.compile(r"(?!(?:a|an|the|my|your|our)\b|\w+ing\b)(?:[\w.+-]+ ){0,3}[\w.+-]*[^\W_]*(?<!s)", re.I)
 
 
 def split(question: str, *, limit: int = 4) -> list[str]:
@@ -77,12 +79,14 @@ def _whole(left: str, right: str) -> tuple[str, str]:
 
 
 def _side(side: str, topic: str, tail: str) -> str:
-    """A question about one side: "What applies to refunds for gift cards", or the common tail asked of it."""
+    """A question about one side: the common tail asked of it, "What applies to refunds for gift cards", "What is a quorum"."""
     if tail:
         return f"{side}: {tail}"
     if re.match(QUESTION_WORD + r"\b", side, re.I):
         return side
-    return f"What applies to {topic} for {side}" if topic else f"What applies to {side}"
+    if topic:
+        return f"What applies to {topic} for {side}"
+    return f"What is {side}" if THING.fullmatch(side) else f"What applies to {side}"
 
 
 def _question(text: str) -> str:
