@@ -27,6 +27,7 @@ from .means import Means
 from .model import LanguageModel
 from .remember import RememberingEmbed
 from .state import Answer, Route, Step, read_answer
+from .words import storable
 
 if TYPE_CHECKING:
     from .runner import Runner
@@ -147,7 +148,7 @@ class Assistant:
         run: str | None = None,
     ) -> Iterator[Step | str | Answer]:
         """The steps as they end, then the text, then the `Answer`, which is always the last piece."""
-        collection = self._checked(question, collection)
+        collection, question = self._checked(question, collection), storable(question.strip())
         if run and (stored := runs.answer(self.database, run)):
             yield read_answer(stored)
             return
@@ -155,7 +156,7 @@ class Assistant:
         history = runs.history(self.database, thread)
         runs.begin(self.database, run=run, thread=thread, question=question, collection=collection)
         yield from self._runner.start(
-            question=question.strip(),
+            question=question,
             run=run,
             thread=thread,
             collection=collection,

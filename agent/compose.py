@@ -60,8 +60,8 @@ def from_result(question: str, arguments: dict[str, Any], value: Any, means: Mea
 
 def _found(state: State, means: Means) -> Found:
     """Text, status and citations from the last useful observation."""
-    if said := state.get("said"):
-        return _said(said, state, means)
+    if "said" in state:
+        return _said(state["said"], state, means)
     if state.get("routes") == ["direct"] and not state["steps"]:
         return wording.DIRECT, "answered", ()
     if state.get("sub_questions"):

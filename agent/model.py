@@ -168,6 +168,10 @@ class ScriptedModel:
         self.asked: list[tuple[str, Mapping[str, Any]]] = []
         self._values = list(values)
 
+    def script(self, *values: Any) -> None:
+        """Replies instead of those that are left."""
+        self._values = list(values)
+
     def enqueue(self, *values: Any) -> None:
         """Further replies, given after those already there."""
         self._values.extend(values)

@@ -23,6 +23,7 @@ from .model import metered
 from .parts import answer_parts
 from .react import next_action
 from .state import Budget, ProposalView, Step, Usage
+from .words import storable
 
 Node = Callable[[State, Runtime[Means]], State]
 RESULT_SHOWN = 2_000  # characters of a result that a step shows and a prompt holds
@@ -192,6 +193,7 @@ def _call(tool: str, arguments: dict[str, Any], decided_by: dict[str, str]) -> d
 
 def _step(state: State, action: Mapping[str, Any], value: Any, error: str | None, began: float) -> dict[str, Any]:
     """The record of one turn: `value` as the tool gave it, `result` as text that fits a page and a prompt."""
+    value, error = storable(value), storable(error)
     shown = value if isinstance(value, str) or value is None else json.dumps(value, ensure_ascii=False, default=str)
     step = Step(
         len(state["steps"]) + 1,

@@ -7,6 +7,7 @@ from .compose import PARTS, SEARCH
 from .means import Means, State
 from .prompts import next_action as messages_for
 from .state import Route
+from .words import storable
 
 ROUTE_OF: dict[str, Route] = {SEARCH: "documents", PARTS: "sub-questions", "answer": "direct"}
 OWN = [
@@ -46,7 +47,7 @@ def next_action(state: State, means: Means) -> dict[str, Any]:
     listed = signals.shortlist(state["question"], list(means.registry), means.decisions.embed, limit=8)
     schemas = [*OWN, *(tool.function_schema() for tool, _ in listed)]
     reply = means.model().act(messages_for(state["question"], state.get("history") or [], state["steps"]), schemas)
-    name, arguments = reply.value["name"], reply.value["arguments"]
+    name, arguments = reply.value["name"], storable(reply.value["arguments"])
     routes = list(dict.fromkeys([*(state.get("routes") or []), ROUTE_OF.get(name, "tools")]))
     if name == "answer":
         said = {"said": arguments.get("text") or ""}
