@@ -82,5 +82,5 @@ def _parameters(model: Path, adapters: list) -> object:
     parameters.port, parameters.n_parallel, parameters.n_ctx = 0, 1, 2048
     parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 1
     parameters.cache_ram_mib = 0  # this cache does not know which adapter a state was computed with
-    parameters.use_jinja = True
+    parameters.use_jinja, parameters.verbosity = True, 0
     return parameters

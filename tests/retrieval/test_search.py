@@ -29,10 +29,10 @@ SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan'
 
 @pytest.fixture(scope="module", autouse=True)
 def shop(database: Database, embedder: Embedder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    folder = tmp_path_factory.mktemp("shop")
+    folder = tmp_path_factory.mktemp("parcels")
     for name, text in PAGES.items():
         (folder / name).write_text(text)
-    ingest(database, embedder, [folder], collection="shop")
+    ingest(database, embedder, [folder], collection="parcels")
     yield
     with database.connection() as connection:
         connection.execute("DELETE FROM askfirst.collections WHERE name = 'shop'")
@@ -76,38 +76,38 @@ def asked(database: Database, vector: np.ndarray, collection: str, limit: int) -
 
 
 def test_a_paraphrase_finds_its_page(database: Database, embedder: Embedder):
-    best = search(database, embedder, "How long do I have to give a purchase back?", collection="shop")[0]
+    best = search(database, embedder, "How long do I have to give a purchase back?", collection="parcels")[0]
     assert (best.document, best.heading) == ("returns.md", "Returns")
     assert PAGES["returns.md"][best.start : best.end] == best.text
 
 
 def test_a_rare_word_finds_its_page(database: Database, embedder: Embedder):
-    assert search(database, embedder, "E4711", collection="shop")[0].document == "error.md"
+    assert search(database, embedder, "E4711", collection="parcels")[0].document == "error.md"
 
 
 def test_scores_fall_and_lie_between_nothing_and_certainty(database: Database, embedder: Embedder):
-    scores = [evidence.score for evidence in search(database, embedder, "When do parcels arrive?", collection="shop")]
+    scores = [evidence.score for evidence in search(database, embedder, "When do parcels arrive?", collection="parcels")]
     assert scores == sorted(scores, reverse=True)
     assert all(0 <= score <= 1 for score in scores)
 
 
 def test_a_question_about_something_else_scores_below_one_that_is_answered(database: Database, embedder: Embedder):
-    answered = search(database, embedder, "When do express parcels arrive?", collection="shop")[0].score
-    foreign = search(database, embedder, "Who was the second king of Norway?", collection="shop")[0].score
+    answered = search(database, embedder, "When do express parcels arrive?", collection="parcels")[0].score
+    foreign = search(database, embedder, "Who was the second king of Norway?", collection="parcels")[0].score
     assert answered > 0.6
     assert foreign < 0.2
 
 
 @pytest.mark.parametrize("limit", [1, 3, 5, 50])
 def test_there_are_as_many_as_asked_for_or_all(database: Database, embedder: Embedder, limit: int):
-    assert len(search(database, embedder, "parcels", collection="shop", limit=limit)) == min(limit, 5)
+    assert len(search(database, embedder, "parcels", collection="parcels", limit=limit)) == min(limit, 5)
 
 
 @pytest.mark.parametrize(
     "question", ["", "the of and", "it's \\ a 'quoted' | & ! :* <-> (thing", "nul \x00 byte", "word " * 20_000, "日本"]
 )
 def test_any_question_is_searched(database: Database, embedder: Embedder, question: str):
-    assert len(search(database, embedder, question, collection="shop")) == 5
+    assert len(search(database, embedder, question, collection="parcels")) == 5
 
 
 @pytest.mark.parametrize("exact_below", [0, 20_000])
@@ -141,29 +141,29 @@ def test_a_walk_that_finds_too_few_is_followed_by_the_exact_search(
 
 
 def test_an_unknown_collection_is_refused_with_the_known_ones(database: Database, embedder: Embedder):
-    with pytest.raises(CollectionMissing, match=r"No collection 'shopp'\. Known: .*shop"):
+    with pytest.raises(CollectionMissing, match=r"No collection 'shopp'\. Known: .*parcels"):
         search(database, embedder, "anything", collection="shopp")
     with pytest.raises(CollectionMissing):
         document(database, "returns.md", collection="shopp")
 
 
 def test_collections_are_listed_with_their_embedder(database: Database, embedder: Embedder):
-    (shop,) = [each for each in collections(database) if each.name == "shop"]
-    assert (shop.embedder, shop.dimension) == (embedder.fingerprint, 384)
+    (parcels,) = [each for each in collections(database) if each.name == "parcels"]
+    assert (parcels.embedder, parcels.dimension) == (embedder.fingerprint, 384)
 
 
 def test_a_document_is_given_whole(database: Database):
-    found = document(database, "returns.md", collection="shop")
+    found = document(database, "returns.md", collection="parcels")
     assert (found.title, found.text) == ("Returns", PAGES["returns.md"])
 
 
 def test_an_unknown_document_is_refused(database: Database):
-    with pytest.raises(DocumentMissing, match=r"No document 'gone\.md' in collection 'shop'"):
-        document(database, "gone.md", collection="shop")
+    with pytest.raises(DocumentMissing, match=r"No document 'gone\.md' in collection 'parcels'"):
+        document(database, "gone.md", collection="parcels")
 
 
 def test_rare_words_weigh_more_and_stop_words_nothing(database: Database):
-    weights = vocabulary_weights(database, ["the", "parcel", "send", "printer", "zeppelin", ""], collection="shop")
+    weights = vocabulary_weights(database, ["the", "parcel", "send", "printer", "zeppelin", ""], collection="parcels")
     assert weights["the"] == weights[""] == 0
     assert 0 < weights["send"] < weights["parcel"] <= weights["printer"] < weights["zeppelin"]
 
@@ -174,6 +174,6 @@ def test_searching_reads_only(database: Database, embedder: Embedder):
         from pgvector.psycopg import register_vector
 
         register_vector(connection)
-        sized = searching._sized(connection, "shop")
+        sized = searching._sized(connection, "parcels")
         vector = HalfVector(embedder.embed(["parcels"])[0])
         assert searching._ranked(connection, sized, "parcels", vector, 2)
