@@ -108,6 +108,27 @@ def write_state(path: Path, state: State) -> None:
     os.replace(partial, path)
 
 
+def process_of(state: State) -> psutil.Process | None:
+    """The server's process, unless it is gone or its number belongs to another by now."""
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(state.pid)
+        if process.create_time() == state.created and process.status() != psutil.STATUS_ZOMBIE:
+            return process
+    return None
+
+
+def end(state: State) -> None:
+    """Ends a server's process: politely, then by force."""
+    with contextlib.suppress(psutil.Error):
+        if process := process_of(state):
+            process.terminate()
+            with contextlib.suppress(psutil.TimeoutExpired):
+                process.wait(2)
+                return
+            process.kill()
+            process.wait(5)
+
+
 def _lora(llama: Any, path: str) -> Any:
     """An adapter that is loaded but asks for nothing by default: each request says its scale."""
     adapter = llama.CommonAdapterLoraInfo()

@@ -27,7 +27,7 @@ from ..settings import Settings
 from . import openmp
 from .endpoint import Endpoint, offered
 from .hub import pull
-from .llamacpp import Job, State, alone, read_state
+from .llamacpp import Job, State, alone, end, process_of, read_state
 from .model import Model
 from .store import Files, StoredModel, card_of, derive, find, is_url, locked, models, prompts_of, read_card, stored
 
@@ -209,27 +209,6 @@ def at_url(settings: Settings) -> Model:
     folder = next((folder for folder in here if folder.name == adapter), None)
     return Model.connect(settings.model, name=settings.model_name, key=settings.model_key, adapter=adapter,
                          prompts=prompts_of(folder), card=read_card(folder) if folder else None)
-
-
-def process_of(state: State) -> psutil.Process | None:
-    """The server's process, unless it is gone or its number belongs to another by now."""
-    with contextlib.suppress(psutil.Error):
-        process = psutil.Process(state.pid)
-        if process.create_time() == state.created and process.status() != psutil.STATUS_ZOMBIE:
-            return process
-    return None
-
-
-def end(state: State) -> None:
-    """Ends a server's process: politely, then by force."""
-    with contextlib.suppress(psutil.Error):
-        if process := process_of(state):
-            process.terminate()
-            with contextlib.suppress(psutil.TimeoutExpired):
-                process.wait(2)
-                return
-            process.kill()
-            process.wait(5)
 
 
 def free_port(before: State) -> int:
