@@ -133,7 +133,7 @@ class EmbedderMissing(UsageError):
 
 class DatabaseDown(RunError):
     def __init__(self, problem: str):
-        super().__init__(f"The database does not answer: {problem}. `askfirst doctor` tells more.")
+        super().__init__(f"The database does not answer: {problem.rstrip('.?')}. `askfirst doctor` tells more.")
 
 
 class ModelMissing(UsageError):
