@@ -26,6 +26,7 @@ PAGE = ("server.address=127.0.0.1", "server.headless=true", "browser.gatherUsage
 
 def main(words: list[str] | None = None) -> None:
     """The console script. Ends the process with the exit code that the README promises."""
+    sys.path.append("")  # behind all that is installed: a module named with --tools may lie in the current folder
     try:
         code = app.main(free_first(sys.argv[1:] if words is None else words), prog_name="askfirst", standalone_mode=False)
     except click.UsageError as error:

@@ -1,5 +1,6 @@
 """The command line as a process and as a function: help, errors, exit codes."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -8,12 +9,14 @@ import click
 import pytest
 
 from askfirst.errors import DatabaseDown
+from askfirst.settings import Settings
 from askfirst.tools.registry import tool
 from askfirst.ui import cli
 from askfirst.ui.door import Door
 from askfirst.ui.proposing import arguments
 
 HELP = Path(__file__).with_name("help.txt")
+MY_TOOLS = "from askfirst import tool\n@tool\ndef wave(to: str) -> str:\n    'Wave to somebody.'\n    return to\n"
 RUN = "from askfirst.ui.cli import main; main()"
 
 
@@ -92,6 +95,13 @@ def test_a_closed_pipe_is_silent():
         assert process.stderr
         process.stdout.close()
         assert process.stderr.read() == b""
+
+
+def test_tools_may_lie_in_the_current_folder(settings: Settings, tmp_path: Path):
+    (tmp_path / "my_tools.py").write_text(MY_TOOLS)
+    words = ["--home", settings.home, "--tools", "my_tools", "tools", "list", "--json"]
+    done = subprocess.run([sys.executable, "-P", "-c", RUN, *words], cwd=tmp_path, capture_output=True, text=True)
+    assert "wave" in {each["name"] for each in json.loads(done.stdout)["tools"]}, done.stderr
 
 
 @tool
