@@ -70,7 +70,7 @@ class CasesInvalid(UsageError):
 
 class ToolMissing(UsageError):
     def __init__(self, name: str, *, known: Iterable[str]):
-        super().__init__(f"No tool '{name}'. Known: {', '.join(known) or 'none; name a module with --tools'}.")
+        super().__init__(f"No tool '{name}'. Known: {', '.join(known) or 'none'}. Name the module of others with --tools.")
 
 
 class ToolInvalid(UsageError):
