@@ -77,7 +77,7 @@ class Fillable(Protocol):
 
 
 MARGIN = 0.05  # by which the nearest allowed value must lead
-Ask = Callable[[Fillable, str, dict[str, Any], Sequence[str] | None], Any]
+Ask = Callable[[Fillable, str, dict[str, Any], Sequence[str] | None, Mapping[str, Any]], Any]
 Embed = Callable[[Sequence[str]], np.ndarray]
 
 
@@ -121,9 +121,19 @@ def fill(tool: Fillable, sources: Sources) -> Filled:
             firm += certain
         elif name in required and (earlier := _from_results(name, schema, choices, sources.results)) is not None:
             found[name], by[name] = earlier, "result"
-        elif name in required and sources.ask and (told := sources.ask(tool, name, schema, choices)) is not None:
+        elif name in required and (told := _asked(tool, name, schema, choices, found, sources.ask)) is not None:
             found[name], by[name] = told, "llama"
     return Filled(found, tuple(name for name in required if name not in found), by, firm)
+
+
+def _asked(
+    tool: Fillable, name: str, schema: dict[str, Any], choices: Sequence[str] | None, found: Mapping[str, Any], ask: Ask | None
+) -> Any | None:
+    """The Llama's value, where the tool takes it. What has a pattern stands in the text or nowhere: nobody is asked for it."""
+    if ask is None or "pattern" in _inner(schema):
+        return None
+    told = ask(tool, name, schema, choices, found)
+    return None if told is None else tool.canonical(name, told)
 
 
 def _spoken(

@@ -12,9 +12,10 @@ from ..retrieval.decompose import decompose
 from ..retrieval.documents import Evidence
 from ..settings import Decider, Decision, Settings
 from . import signals
-from .arguments import Embed, Sources, fill
+from .arguments import Ask, Embed, Sources, fill
 from .evidence import Sentence, choose_sentences, rank_sentences, support, weighed
 from .model import LanguageModel, Reply
+from .replies import spans
 from .signals import Candidate
 from .split import split
 from .state import Route
@@ -22,6 +23,7 @@ from .words import plain, stem, words
 
 ROUTES: tuple[Route, ...] = get_args(Route)
 SHORTLIST = 6  # tools that the Llama chooses among
+COMPLETED = 3  # tools nearest to the question for which the Llama is asked what is missing
 IDENTIFIERS = {"id", "ids", "number", "key", "code"}  # what a look-up may bring; a choice of the person's is never looked up
 
 
@@ -96,17 +98,27 @@ class Decisions:
 
     def goal(self, question: str, tools: Sequence[Any], sources: Sources) -> Candidate | None:
         """The tool that the question is after, its arguments filled as far as the sources and other look-ups go."""
-        listed = signals.shortlist(question, tools, self.embed)
-        found = signals.candidates(question, [self.reach(tool, score, tools, sources) for tool, score in listed])
+        listed = [self.reach(tool, score, tools, sources) for tool, score in signals.shortlist(question, tools, self.embed)]
+        found = signals.candidates(question, listed)
+        if self.who["arguments"] == "llama" and found and (found[0].filled.missing or not found[0].filled.firm):
+            told = [self._completed(candidate, sources) for candidate in listed[:COMPLETED]]
+            found = signals.candidates(question, [*told, *listed[COMPLETED:]])
         if self.who["tool"] == "llama" and len(found) > 1:
-            found = found[:SHORTLIST]
-            lines = "\n".join(f"- {plain(c.tool.name)}: {c.tool.description.splitlines()[0].rstrip('.')}" for c in found)
-            named = self._choose("tool", [*(plain(c.tool.name) for c in found), "none"], question=question, tools=lines)
-            found = [c for c in found if plain(c.tool.name) == named]
-        best = found[0] if found else None
-        if best and best.filled.missing and self.who["arguments"] == "llama":
-            return replace(best, filled=fill(best.tool, replace(sources, ask=self._ask(question))))
-        return best
+            found = self._named(question, found[:SHORTLIST])
+        return found[0] if found else None
+
+    def _completed(self, candidate: Candidate, sources: Sources) -> Candidate:
+        """A tool with the arguments that only the Llama reads out of the words."""
+        if not candidate.filled.missing:
+            return candidate
+        filled = fill(candidate.tool, replace(sources, ask=self._ask(sources.text)))
+        return candidate if filled.missing else replace(candidate, filled=filled)
+
+    def _named(self, question: str, found: Sequence[Candidate]) -> list[Candidate]:
+        """The one of the candidates that the Llama names; none where it says so."""
+        lines = "\n".join(f"- {plain(c.tool.name)}: {c.tool.description.splitlines()[0].rstrip('.')}" for c in found)
+        named = self._choose("tool", [*(plain(c.tool.name) for c in found), "none"], question=question, tools=lines)
+        return [candidate for candidate in found if plain(candidate.tool.name) == named]
 
     def reach(self, tool: Any, score: float, tools: Sequence[Any], sources: Sources) -> Candidate:
         """A tool with its arguments; those that other look-ups can bring count as found, and as hops."""
@@ -184,15 +196,17 @@ class Decisions:
         """The Llama's choice among the options."""
         return self._told(lambda: self.model().choose(decision, options, **fields))
 
-    def _ask(self, question: str) -> Callable[..., Any]:
-        """Asks the Llama for one argument; its value must stand in the question or among the choices."""
+    def _ask(self, question: str) -> Ask:
+        """Asks the Llama for one argument: one of its choices, else words of the question that no other argument has taken."""
 
-        def ask(tool: Any, name: str, schema: Mapping[str, Any], choices: Sequence[str] | None) -> str | None:
+        def ask(tool: Any, name: str, schema: Mapping[str, Any], choices: Sequence[str] | None, found: Mapping[str, Any]) -> Any:
             if schema.get("type", "string") != "string":
                 return None
+            taken = [value for value in found.values() if isinstance(value, str)]
+            free = [span for span in spans(question) if not any(span in value or value in span for value in taken)]
             meaning = schema.get("description", plain(name))
             fields = {"tool": plain(tool.name), "argument": plain(name), "description": meaning}
-            return self._told(lambda: self.model().fill(question, options=choices or schema.get("enum"), **fields))
+            return self._told(lambda: self.model().fill(question, options=choices or schema.get("enum") or free, **fields))
 
         return ask
 

@@ -32,6 +32,8 @@ TOLD = (
 REQUESTS = re.compile(
     rf"\b(?:please|i(?:'d| would) like|i want|i need|i wish|go ahead(?: and)?|can you|could you|would you|kindly){TOLD}", re.I
 )
+COUNTED = re.compile(r"\bhow many\b|\b(?:count|number) of\b", re.I)
+LOOSE = 0.45  # the score of a tool that no firm argument speaks for
 IDENTIFIER = re.compile(r"(?=\S*\d)[\w#@.+-]*[#@_A-Za-z-][\w#@.+-]*|[\w.+-]+@[\w.-]+")
 RULES = re.compile(
     r"\b(can i|could i|may i|am i|is it possible|how do i|how can i|what happens|policy|allowed|what if|"
@@ -142,7 +144,7 @@ def route(question: str, best: Candidate | None, parts: Sequence[str], documents
         return "tools"
     if len(parts) > 1:
         return "sub-questions"
-    if fitting and fitting.score >= max(0.6, documents + 0.1):
+    if fitting and fitting.score >= max(LOOSE, documents + 0.1):
         return "tools"
     return "documents"
 
@@ -156,6 +158,8 @@ def relevant(question: str, arguments: Mapping[str, Any], fields: Mapping[str, A
     news = [key for key in fields if str(fields[key]) not in given]
     said = {_singular(word) for word in content(question)}
     named = [key for key in news if {_singular(word) for word in content(plain(key))} & said]
+    if COUNTED.search(question):
+        named += [key for key in news if type(fields[key]) is int and key not in named]
     keys = named or news
     if not keys:
         return list(fields)

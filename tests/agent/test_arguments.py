@@ -92,7 +92,7 @@ def test_an_earlier_turn_completes_but_never_overrides() -> None:
 def test_only_what_is_missing_is_asked_of_the_llama() -> None:
     asked: list[str] = []
 
-    def ask(of: Any, name: str, schema: Any, choices: Any) -> str | None:
+    def ask(of: Any, name: str, schema: Any, choices: Any, found: Any) -> str | None:
         asked.append(name)
         return "Main Street" if name == "street" else None
 
@@ -114,3 +114,9 @@ def test_an_address_reads_the_same_written_in_other_ways() -> None:
 
 def test_values_are_found_by_name_at_any_depth() -> None:
     assert list(values_named("order_id", {"customer": {"orders": [{"order id": 1}, {"orderId": 2}]}})) == [1, 2]
+
+
+def test_the_llama_is_never_asked_for_what_has_a_pattern_and_its_value_must_fit() -> None:
+    found = fill(ship_parcel, Sources("Send it overnight", ask=lambda *_: "elsewhere"))
+    assert "parcel_id" in found.missing
+    assert fill(wrap, Sources("Wrap them", ask=lambda *_: 7)).arguments == {}
