@@ -8,13 +8,27 @@ from collections.abc import Iterable
 from datetime import UTC
 from typing import Any
 
-from ..retrieval.database import Connection
+from ..retrieval.database import Connection, Database
 from .change import canonical_json
-from .rows import Row, row
+from .rows import Row, row, rows
 
 SIGNED = ("id", "tool", "arguments", "schema_version", "requester", "thread", "preview", "basis", "expires")
 STATE_AFTER = {"proposed": "waiting", "previewed again": "waiting", "approved": "executed"}  # other events name the state
 HASHED = ("number", "event", "proposal", "facts", "previous")
+
+
+def verify_audit(database: Database) -> tuple[int, str | None]:
+    """Rows of the audit checked, and the first fault: an altered, removed or reordered row, or a ledger that tells otherwise.
+
+    Whoever can rewrite the whole database can rewrite the whole chain: keep the last hash elsewhere to notice that too.
+    """
+    with database.watched(), database.transaction() as connection:
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        links = rows(connection, "SELECT * FROM askfirst.audit ORDER BY number")
+        head = row(connection, "SELECT number, hash FROM askfirst.audit_head")
+        ledger = rows(connection, """SELECT p.*, e.digest AS executed_digest FROM askfirst.proposals p
+                                     LEFT JOIN askfirst.executions e ON e.proposal = p.id""")
+    return len(links), chain_fault(links, head) or ledger_fault(links, ledger)
 
 
 def append(connection: Connection, event: str, proposal: str, facts: dict[str, Any]) -> None:

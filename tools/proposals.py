@@ -15,7 +15,6 @@ import psycopg
 from psycopg.types.json import Json
 
 from ..errors import (
-    DatabaseDown,
     LedgerFault,
     ProposalChanged,
     ProposalDecided,
@@ -26,7 +25,7 @@ from ..errors import (
     UsageError,
 )
 from ..retrieval.database import Connection, Database
-from .audit import append, chain_fault, ledger_fault, proposal_digest
+from .audit import append, proposal_digest
 from .change import Change, moved
 from .registry import Registry, Tool, perform
 from .rows import Row, row, rows
@@ -34,6 +33,29 @@ from .rows import Row, row, rows
 PATIENCE = "10s"
 TOLD = ("digest", "tool", "arguments", "preview", "requester")
 State = Literal["waiting", "executed", "rejected", "expired", "failed"]
+INSERT = """
+INSERT INTO askfirst.proposals (id, key, tool, arguments, schema_version, requester, thread, run, preview, basis, digest, expires)
+VALUES (%(id)s, %(key)s, %(tool)s, %(arguments)s, %(schema_version)s, %(requester)s, %(thread)s, %(run)s, %(preview)s,
+    %(basis)s, %(digest)s, %(expires)s)
+ON CONFLICT (key) DO NOTHING RETURNING *
+"""
+LIST = "SELECT * FROM askfirst.proposals WHERE %(state)s::text IS NULL OR state = %(state)s ORDER BY created"
+LATE = """
+SELECT * FROM askfirst.proposals WHERE state = 'waiting' AND expires <= clock_timestamp()
+ORDER BY id FOR UPDATE SKIP LOCKED
+"""
+HOLD = """
+SELECT *, CASE WHEN state = 'waiting' AND expires <= clock_timestamp() THEN 'expired' ELSE state END AS state_now
+FROM askfirst.proposals WHERE id = %s FOR UPDATE
+"""
+RESIGN = """
+UPDATE askfirst.proposals SET arguments = %(arguments)s, preview = %(preview)s, basis = %(basis)s,
+    digest = %(digest)s, why = %(why)s WHERE id = %(id)s
+"""
+CLOSE = """
+UPDATE askfirst.proposals SET state = %(state)s, decided_by = %(by)s, decided = clock_timestamp(),
+    why = %(why)s, result = %(result)s WHERE id = %(id)s RETURNING *
+"""
 
 
 @dataclass(frozen=True)
@@ -72,7 +94,7 @@ def propose(database: Database, tool: Tool, arguments: Mapping[str, Any], *, key
     """
     if not tool.writes:
         raise ProposalInvalid(tool.name, "it only reads, so it needs no approval; call it")
-    with _database_errors(), database.transaction() as connection:
+    with database.watched(), database.transaction() as connection:
         known = row(connection, "SELECT * FROM askfirst.proposals WHERE key = %s", [key])
         if known is None:
             values = tool.validate(arguments, connection)
@@ -112,16 +134,15 @@ def reject(database: Database, id: str, *, by: str, why: str) -> Proposal:
 def proposals(database: Database, *, state: State | None = "waiting") -> list[Proposal]:
     """Proposals in this state, oldest first; all of them for None."""
     expire(database)
-    with _database_errors(), database.connection() as connection:
-        found = rows(connection, """SELECT * FROM askfirst.proposals
-                                    WHERE %(state)s::text IS NULL OR state = %(state)s ORDER BY created""", {"state": state})
+    with database.watched(), database.connection() as connection:
+        found = rows(connection, LIST, {"state": state})
         return [_proposal(each) for each in found]
 
 
 def proposal(database: Database, id: str) -> Proposal:
     """One proposal, whatever its state. Raises `ProposalMissing`."""
     expire(database)
-    with _database_errors(), database.connection() as connection:
+    with database.watched(), database.connection() as connection:
         found = row(connection, "SELECT * FROM askfirst.proposals WHERE id = %s", [id])
         if found is None:
             raise ProposalMissing(id)
@@ -130,26 +151,11 @@ def proposal(database: Database, id: str) -> Proposal:
 
 def expire(database: Database) -> int:
     """Closes the proposals whose time has run out, and says how many. Called before every look and decision."""
-    with _database_errors(), database.transaction() as connection:
-        late = rows(connection, """SELECT * FROM askfirst.proposals WHERE state = 'waiting' AND expires <= clock_timestamp()
-                                   ORDER BY id FOR UPDATE SKIP LOCKED""")
+    with database.watched(), database.transaction() as connection:
+        late = rows(connection, LATE)
         for each in late:
             _closed(connection, each, "expired", by=None, why="nobody decided in time")
         return len(late)
-
-
-def verify_audit(database: Database) -> tuple[int, str | None]:
-    """Rows of the audit checked, and the first fault: an altered, removed or reordered row, or a ledger that tells otherwise.
-
-    Whoever can rewrite the whole database can rewrite the whole chain: keep the last hash elsewhere to notice that too.
-    """
-    with _database_errors(), database.transaction() as connection:
-        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        links = rows(connection, "SELECT * FROM askfirst.audit ORDER BY number")
-        head = row(connection, "SELECT number, hash FROM askfirst.audit_head")
-        ledger = rows(connection, """SELECT p.*, e.digest AS executed_digest FROM askfirst.proposals p
-                                     LEFT JOIN askfirst.executions e ON e.proposal = p.id""")
-    return len(links), chain_fault(links, head) or ledger_fault(links, ledger)
 
 
 def _written(connection: Connection, tool: Tool, arguments: Mapping[str, Any]) -> Change:
@@ -174,12 +180,7 @@ def _signed(tool: Tool, arguments: dict[str, Any], change: Change, *, key: str, 
 
 def _inserted(connection: Connection, signed: Row, *, key: str, run: str) -> Row:
     """The new row, or the one that another process made under the same key in this moment."""
-    made = row(connection, """
-        INSERT INTO askfirst.proposals (id, key, tool, arguments, schema_version, requester, thread, run, preview, basis,
-            digest, expires)
-        VALUES (%(id)s, %(key)s, %(tool)s, %(arguments)s, %(schema_version)s, %(requester)s, %(thread)s, %(run)s, %(preview)s,
-            %(basis)s, %(digest)s, %(expires)s)
-        ON CONFLICT (key) DO NOTHING RETURNING *""", _stored(signed) | {"key": key, "run": run})
+    made = row(connection, INSERT, _stored(signed) | {"key": key, "run": run})
     if made is None:
         return row(connection, "SELECT * FROM askfirst.proposals WHERE key = %s", [key]) or signed
     append(connection, "proposed", made["id"], {name: made[name] for name in TOLD})
@@ -188,9 +189,7 @@ def _inserted(connection: Connection, signed: Row, *, key: str, run: str) -> Row
 
 def _held(connection: Connection, id: str) -> Row:
     """The proposal's row, locked and still waiting."""
-    held = row(connection, """
-        SELECT *, CASE WHEN state = 'waiting' AND expires <= clock_timestamp() THEN 'expired' ELSE state END AS state_now
-        FROM askfirst.proposals WHERE id = %s FOR UPDATE""", [id])
+    held = row(connection, HOLD, [id])
     if held is None:
         raise ProposalMissing(id)
     if held["state_now"] != "waiting":
@@ -246,8 +245,7 @@ def _resigned(connection: Connection, held: Row, change: Change, *, why: str | N
     """The proposal with a new preview and digest, still waiting."""
     renewed = held | {"preview": change.preview(), "basis": change.basis(), "why": why}
     renewed["digest"] = proposal_digest(renewed)
-    connection.execute("""UPDATE askfirst.proposals SET arguments = %(arguments)s, preview = %(preview)s, basis = %(basis)s,
-        digest = %(digest)s, why = %(why)s WHERE id = %(id)s""", _stored(renewed))
+    connection.execute(RESIGN, _stored(renewed))
     return renewed
 
 
@@ -262,9 +260,7 @@ def _executed(connection: Connection, approved: Row, change: Change, edits: Mapp
 def _closed(connection: Connection, held: Row, state: State, *, by: str | None, why: str | None,
             result: str | None = None) -> Proposal:
     """Ends a proposal in this state and says so in the audit, which carries the state's name as its event."""
-    values = {"id": held["id"], "state": state, "by": by, "why": why, "result": result}
-    closed = row(connection, """UPDATE askfirst.proposals SET state = %(state)s, decided_by = %(by)s, decided = clock_timestamp(),
-        why = %(why)s, result = %(result)s WHERE id = %(id)s RETURNING *""", values)
+    closed = row(connection, CLOSE, {"id": held["id"], "state": state, "by": by, "why": why, "result": result})
     append(connection, state, held["id"], {"digest": held["digest"], "by": by, "why": why, "result": result})
     return _proposal(closed or held)
 
@@ -282,19 +278,11 @@ def _proposal(row: Row) -> Proposal:
 def _refusals_kept(database: Database, id: str, by: str) -> Iterator[None]:
     """Writes a refused decision into the audit, in a transaction of its own because the decision's is undone."""
     try:
-        with _database_errors():
+        with database.watched():
             yield
     except ProposalMissing:
         raise
     except (UsageError, LedgerFault) as refusal:
-        with _database_errors(), database.transaction() as connection:
+        with database.watched(), database.transaction() as connection:
             append(connection, "refused", id, {"by": by, "why": str(refusal)})
         raise
-
-
-@contextmanager
-def _database_errors() -> Iterator[None]:
-    try:
-        yield
-    except psycopg.OperationalError as error:
-        raise DatabaseDown(str(error).strip()) from error

@@ -101,7 +101,7 @@ def verify(door: Door) -> None:
     """Check the whole chain, and that the ledger tells the same."""
     from rich.text import Text
 
-    from ..tools.proposals import verify_audit
+    from ..tools.audit import verify_audit
 
     with door.open() as assistant:
         rows, fault = verify_audit(assistant.database)

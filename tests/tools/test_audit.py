@@ -8,7 +8,8 @@ import pytest
 
 from askfirst.errors import ProposalDecided
 from askfirst.retrieval.database import Database
-from askfirst.tools.proposals import Proposal, approve, reject, verify_audit
+from askfirst.tools.audit import verify_audit
+from askfirst.tools.proposals import Proposal, approve, reject
 
 Proposed = Callable[..., Proposal]
 UNLOCKED = "ALTER TABLE askfirst.audit DISABLE TRIGGER ALL; ALTER TABLE askfirst.executions DISABLE TRIGGER ALL; "

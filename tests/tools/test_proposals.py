@@ -26,7 +26,8 @@ from askfirst.errors import (
 )
 from askfirst.retrieval.database import Database
 from askfirst.tools import proposals as ledger_module
-from askfirst.tools.proposals import Proposal, approve, expire, proposal, proposals, propose, reject, verify_audit
+from askfirst.tools.audit import verify_audit
+from askfirst.tools.proposals import Proposal, approve, expire, proposal, proposals, propose, reject
 from askfirst.tools.registry import Change, Registry, tool
 
 Proposed = Callable[..., Proposal]
