@@ -13,30 +13,10 @@ from typing import Any
 from ..errors import ModelReplyInvalid
 from .endpoint import Connection, Endpoint, Message
 from .language import LanguageModel, Reply, Spent, counted, metered
+from .prompts import DECISIONS, Prompts
 from .replies import action_schema, described, lines_schema, probability, read_action, read_lines, spans
 
 __all__ = ["LanguageModel", "Model", "Reply", "ScriptedModel", "Spent", "metered"]
-
-Prompts = Mapping[str, Mapping[str, Any]]
-
-# How a Llama that brings no prompts of its own is asked; the form is that of finetune/prompts.toml.
-PROMPTS: Prompts = {
-    "route": {
-        "system": "Decide how a question is answered. documents: from texts, rules and explanations. sub-questions: it compares "
-        "or asks several things. tools: it needs a record, a figure or a change. direct: small talk. Reply with one of them.",
-        "user": "{question}",
-    },
-    "tool": {"system": "Which tool serves the request? Reply with its name, or none.", "user": "{question}\n\nTools:\n{tools}"},
-    "arguments": {
-        "system": "Copy the value of one argument word for word from the request. Reply none when it is not there.",
-        "user": "{question}\n\nTool: {tool}\nArgument: {argument} ({description})",
-    },
-    "evidence": {"system": "Does the text answer the question? Reply yes or no.", "user": "{question}\n\nText: {sentence}"},
-    "decompose": {
-        "system": "List the simpler questions that must be answered first, each one complete in itself.",
-        "user": "{question}",
-    },
-}
 
 
 class Model:
@@ -50,7 +30,7 @@ class Model:
                  prompts: Prompts | None = None, timeout: float = 60, release: Callable[[], None] | None = None):
         """`locate` tells where the model answers, and may start it; `release` gives back what it opened."""
         self.adapter, self.card = adapter, card
-        self._prompts, self._release = prompts or PROMPTS, release
+        self._prompts, self._release = prompts or DECISIONS, release
         self._connection = Connection(locate, timeout=timeout)
 
     @classmethod

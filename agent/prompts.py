@@ -9,6 +9,27 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+Prompts = Mapping[str, Mapping[str, Any]]
+
+# One for each decision, with the form of finetune/prompts.toml. Each expects one of the values that it names, or lines.
+DECISIONS: Prompts = {
+    "route": {
+        "system": "Decide how a question is answered. documents: from texts, rules and explanations. sub-questions: it compares "
+        "or asks several things. tools: it needs a record, a figure or a change. direct: small talk. Reply with one of them.",
+        "user": "{question}",
+    },
+    "tool": {"system": "Which tool serves the request? Reply with its name, or none.", "user": "{question}\n\nTools:\n{tools}"},
+    "arguments": {
+        "system": "Copy the value of one argument word for word from the request. Reply none when it is not there.",
+        "user": "{question}\n\nTool: {tool}\nArgument: {argument} ({description})",
+    },
+    "evidence": {"system": "Does the text answer the question? Reply yes or no.", "user": "{question}\n\nText: {sentence}"},
+    "decompose": {
+        "system": "List the simpler questions that must be answered first, each one complete in itself.",
+        "user": "{question}",
+    },
+}
+
 # Persona, task, rules, format. Expects one JSON object {"name", "arguments"} under the schema of the tools on offer.
 NEXT_ACTION = """You are Askfirst, an assistant that answers from documents and tools and never guesses.
 Choose the next action for the person's question.
