@@ -114,11 +114,12 @@ def test_a_prompt_longer_than_the_context_is_refused_by_name(model: Model) -> No
 
 
 def test_the_adapter_answers_otherwise_than_its_base(model: Model, settings: Settings) -> None:
-    asked = [{"role": "user", "content": "Which way?"}]
+    texts = [[{"role": "user", "content": f"Tell me about number {number}."}] for number in range(6)]
     with open_model(settings.model_copy(update={"adapter": "none"})) as base:
         assert model.adapter == "decisions"
         assert base.adapter is None
-        assert model.write(asked, max_tokens=12).text != base.write(asked, max_tokens=12).text
+        tuned, bare = ([each.write(asked, max_tokens=12).text for asked in texts] for each in (model, base))
+    assert tuned != bare
 
 
 def test_requests_to_adapter_and_base_at_the_same_time_do_not_mix(model: Model, settings: Settings) -> None:
