@@ -1,4 +1,4 @@
-"""Draws the loss of a run, or of several after another, as one SVG for the model's card.
+"""Draws the loss of a run as one SVG for the model's card.
 
     python -m askfirst.finetune.curve RUN/log.jsonl --out models/askfirst-5m/loss.svg
 """

@@ -86,7 +86,7 @@ class Llama:
         margins = []
         for start in range(0, len(asked), TOGETHER):
             inputs = self._inputs(asked[start : start + TOGETHER], begun='"')
-            last = self.model(**inputs).logits[:, -1]
+            last = self.model(**inputs, logits_to_keep=1).logits[:, -1]
             margins += (last[:, yes] - last[:, no]).tolist()
         return margins
 
