@@ -78,23 +78,21 @@ class Decisions:
         """The route of a question and what it needs. `documents` is the best search score, which a tool has to beat."""
         goal = self.goal(question, tools, sources)
         parts = parts or self.parts(question)
-        route = forced or self._route(question, goal, parts, documents)
+        route, by = (forced, "person") if forced else self._route(question, goal, parts, documents)
         if route == "tools" and goal is None:
             route = "documents"
-        who = {"route": "person" if forced else self.who["route"], "tool": self.who["tool"]}
+        who = {"route": by, "tool": self.who["tool"]}
         return Plan(route, goal, tuple(parts), who)
 
-    def _route(self, question: str, goal: Candidate | None, parts: Sequence[str], documents: float) -> Route:
-        """The signal's route, or the Llama's among those that the question leaves open."""
+    def _route(self, question: str, goal: Candidate | None, parts: Sequence[str], documents: float) -> tuple[Route, Decider]:
+        """The signal's route and who decided. Where no tool settles it, the Llama says whether anything is asked for at all.
+
+        Between documents and tools the signal decides, because only it knows which documents and tools there are.
+        """
         route = signals.route(question, goal, parts, documents)
-        if self.who["route"] != "llama":
-            return route
-        open_to = [
-            each
-            for each in ROUTES
-            if (each != "tools" or (goal and not goal.filled.missing)) and (each != "sub-questions" or len(parts) > 1)
-        ]
-        return self._choose("route", open_to, question=question) or route
+        if self.who["route"] != "llama" or route in ("tools", "direct"):
+            return route, "signal"
+        return ("direct" if self._choose("route", ROUTES, question=question) == "direct" else route), "llama"
 
     def goal(self, question: str, tools: Sequence[Any], sources: Sources) -> Candidate | None:
         """The tool that the question is after, its arguments filled as far as the sources and other look-ups go."""

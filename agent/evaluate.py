@@ -34,7 +34,8 @@ def measure(
     """For each decision whose file stands in the folder: the signal alone, the Llama alone, the Llama as a run uses it
     ("llama": among what the signal shortlists or leaves open), and its gain on the signal over the same cases.
 
-    The route has no signal here: without a user's tools and documents the signal has nothing to go by. Raises `CasesInvalid`.
+    Of the route a run asks the Llama only whether anything is asked for at all (`direct`), and only that is compared: the
+    rest needs the user's tools and documents. The Llama alone is scored on all four routes. Raises `CasesInvalid`.
     """
     table: dict[str, Any] = {}
     if not any((folder / f"{decision}.jsonl").exists() for decision in METRIC):
@@ -52,20 +53,20 @@ def measure(
     return table
 
 
-def _row(points: Sequence[tuple[float, float, float | None]]) -> dict[str, Any]:
+def _row(points: Sequence[tuple[float, float, float]]) -> dict[str, Any]:
     """Scores over all cases; each point is (Llama as used, Llama alone, signal)."""
     used, alone, signal = zip(*points, strict=True)
-    row = {"llama": interval(used), "llama_alone": interval(alone)}
-    if None in signal:
-        return row | {"signal": None, "gain": None}
-    return row | {"signal": interval(signal), "gain": interval([u - s for u, s in zip(used, signal, strict=True)], share=False)}
+    gain = [u - s for u, s in zip(used, signal, strict=True)]
+    scores = {"llama": interval(used), "llama_alone": interval(alone), "signal": interval(signal)}
+    return scores | {"gain": interval(gain, share=False)}
 
 
-def _both(decision: str, case: Mapping[str, Any], embed: Embed, model: LanguageModel) -> tuple[float, float, float | None]:
+def _both(decision: str, case: Mapping[str, Any], embed: Embed, model: LanguageModel) -> tuple[float, float, float]:
     """Points of the Llama as used, of the Llama alone, and of the signal, for one case."""
     alone = _decided(lambda: _llama(decision, case, model))
     if decision == "route":
-        return _points(decision, case, alone), _points(decision, case, alone), None
+        direct, small = case["expected"] == "direct", signals.is_small_talk(case["question"])
+        return float((alone == "direct" or small) == direct), _points(decision, case, alone), float(small == direct)
     signal = _signal(decision, case, embed)
     used = alone
     if decision == "arguments" and signal is not None:
