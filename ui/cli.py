@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..agent.state import Route
 
 ROUTES = ("documents", "sub-questions", "tools")
-STAGES = {"prepare": "data", "pretrain": "pretrain", "sft": "tune", "dpo": "tune", "export": "export", "compare": "compare"}
+STAGES = {"prepare": "data", "pretrain": "pretrain", "sft": "tune", "score": "score", "curve": "curve", "export": "export"}
 PAGE = ("server.address=127.0.0.1", "server.headless=true", "browser.gatherUsageStats=false", "client.toolbarMode=minimal",
         "theme.primaryColor=#2f6f62")
 
@@ -203,7 +203,7 @@ def ui(door: Door, port: int) -> None:
 @click.argument("stage", type=click.Choice(list(STAGES)))
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
 def tune(stage: str, words: tuple[str, ...]) -> None:
-    """Train, tune and export a model of your own.
+    """Train, tune, score and export a model of your own.
 
     Needs the extra: pip install 'askfirst[finetune]'. What follows the stage is the stage's own: try --help there.
     """

@@ -110,6 +110,12 @@ def deliver(order: str, items: list[str], count: int, note: str = "") -> str:
     return order
 
 
+@pytest.mark.parametrize("stage", cli.STAGES)
+def test_each_stage_of_training_is_there(stage: str):
+    source = Path(cli.__file__).parents[1] / "finetune" / f"{cli.STAGES[stage]}.py"
+    assert f"askfirst tune {stage}" in source.read_text("utf-8")
+
+
 def test_arguments_are_text_where_the_tool_wants_text():
     given = arguments(("order=1234", 'items=["a", "b"]', "count=3", "note=it is = so"), deliver)
     assert given == {"order": "1234", "items": ["a", "b"], "count": 3, "note": "it is = so"}
