@@ -91,7 +91,8 @@ def interval(points: Sequence[float], *, share: bool = True) -> Score:
 def write_card(path: Path, table: Mapping[str, Any]) -> None:
     """Puts measured decisions into a card, beside what it already says."""
     card = json.loads(path.read_text("utf-8"))
-    card["decisions"] = {**card.get("decisions", {}), **table}
+    before = card.get("decisions", {})
+    card["decisions"] = before | {decision: before.get(decision, {}) | row for decision, row in table.items()}
     path.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
