@@ -149,7 +149,8 @@ def _spoken(
             return value, 2 * meant
         values = _usable(tool, name, from_text(name, schema, choices, text, sources.embed, about=plain(tool.name)), found)
         if values:
-            certain = choices is not None or "pattern" in _inner(schema) or _kind(name, _inner(schema)) is not None
+            kinds = _kind(name, _inner(schema)) is not None and any(map(str.isdigit, str(values[0])))
+            certain = choices is not None or "pattern" in _inner(schema) or kinds
             return (values if schema.get("type") == "array" else values[0]), int(certain and meant)
     return None, 0
 
