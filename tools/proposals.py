@@ -37,7 +37,7 @@ INSERT = """
 INSERT INTO askfirst.proposals (id, key, tool, arguments, schema_version, requester, thread, run, preview, basis, digest, expires)
 VALUES (%(id)s, %(key)s, %(tool)s, %(arguments)s, %(schema_version)s, %(requester)s, %(thread)s, %(run)s, %(preview)s,
     %(basis)s, %(digest)s, %(expires)s)
-ON CONFLICT (key) DO NOTHING RETURNING *
+ON CONFLICT DO NOTHING RETURNING *
 """
 LIST = "SELECT * FROM askfirst.proposals WHERE %(state)s::text IS NULL OR state = %(state)s ORDER BY created"
 LATE = """
@@ -179,7 +179,7 @@ def _signed(tool: Tool, arguments: dict[str, Any], change: Change, *, key: str, 
 
 
 def _inserted(connection: Connection, signed: Row, *, key: str, run: str) -> Row:
-    """The new row, or the one that another process made under the same key in this moment."""
+    """The new row, or the one that another process made under the same key, and so the same id, in this moment."""
     made = row(connection, INSERT, _stored(signed) | {"key": key, "run": run})
     if made is None:
         return row(connection, "SELECT * FROM askfirst.proposals WHERE key = %s", [key]) or signed
