@@ -65,7 +65,7 @@ def _first(state: State, means: Means) -> State:
     best = evidence[0].score if evidence else 0.0
     with means.database.connection() as connection:
         sources = replace(_sources(state, means), connection=connection)
-        plan = means.decisions.plan(question, list(means.registry), sources, best, forced=state.get("forced_route"))
+        plan = means.decisions.plan(state["question"], list(means.registry), sources, best, forced=state.get("forced_route"))
     known = {"routes": [plan.route], "evidence": [asdict(item) for item in evidence], "parts": list(plan.parts)}
     if plan.route == "direct":
         return {**known, "action": {"kind": "answer"}}

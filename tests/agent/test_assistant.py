@@ -192,6 +192,14 @@ def test_a_follow_up_takes_its_order_from_the_thread(assistant: Assistant, pendi
     assert answer.steps[0].arguments == {"order_id": pending}
 
 
+def test_a_question_after_a_change_is_no_second_change(assistant: Assistant, pending: str) -> None:
+    asked = assistant.ask(f"Cancel order {pending}, it was ordered by mistake.", thread="change")
+    assistant.reject(asked.proposals[0].id, by="maria", why="only a test")
+    answer = assistant.ask("What is its status now?", thread="change")
+    assert (answer.status, answer.proposals) == ("answered", ())
+    assert "status: pending" in (answer.text or "")
+
+
 def test_an_endless_tool_loop_ends_at_its_cap(settings: Settings) -> None:
     calls = [{"name": "calculate", "arguments": {"expression": f"{number} + 1"}} for number in range(50)]
     with Assistant.open(settings=settings, max_steps=3, model=ScriptedModel(*calls)) as free:
