@@ -25,10 +25,10 @@ def test_each_file_is_scored_for_signal_and_llama(tmp_path: Path, embedder: Embe
     model, steps = ScriptedModel("get order", 0.9, 0.1, 0.1, "tools", "documents"), []
     table = measure(tmp_path, embed=embedder.embed, model=model, progress=lambda *step: steps.append(step))
     assert {name: (row["n"], row["llama"]["score"]) for name, row in table.items()} == \
-           {"route": (2, 0.5), "tool": (1, 0.0), "evidence": (1, 1.0)}
+           {"route": (2, 1.0), "tool": (1, 0.0), "evidence": (1, 1.0)}
     assert table["tool"]["signal"]["score"] == 1.0
     assert table["tool"]["gain"]["score"] == -1.0
-    assert table["route"]["signal"] is None
+    assert (table["route"]["signal"]["score"], table["route"]["llama_alone"]["score"]) == (1.0, 0.5)
     assert steps[-1] == (2, 2, "route")
 
 

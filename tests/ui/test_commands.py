@@ -107,7 +107,7 @@ def test_eval_shows_who_decides_best(run: Run, assistant: Assistant, tmp_path: P
     assert isinstance(model, ScriptedModel)
     model.enqueue("direct", "tools", "direct", "direct")
     measured = only_object(run("eval", "decisions", str(tmp_path), "--json"))
-    assert (measured["kind"], measured["n"], measured["decisions"]["route"]["llama"]["score"]) == ("decisions", 2, 0.5)
+    assert (measured["kind"], measured["n"], measured["decisions"]["route"]["llama_alone"]["score"]) == ("decisions", 2, 0.5)
     assert "accuracy" in run("eval", "decisions", str(tmp_path))[1]
 
 
