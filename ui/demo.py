@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..agent.assistant import Assistant
 
 SHOP = "askfirst.examples.shop"
-NEXT = """Go on with any of these:
+NEXT = """Go on with any of these (in a clone after `source .venv/bin/activate`):
   askfirst chat --tools askfirst.examples.shop --collection shop
   askfirst ui   --tools askfirst.examples.shop --collection shop
   askfirst ingest YOUR-FOLDER --collection mine     then     askfirst ask "..." --collection mine
