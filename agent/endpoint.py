@@ -41,8 +41,14 @@ class Connection:
         self._locate, self._lock = locate, threading.Lock()
         self._open: tuple[Endpoint, Any] | None = None
 
-    def complete(self, messages: Sequence[Message], *, max_tokens: int, schema: Mapping[str, Any] | None = None,
-                 probabilities: bool = False) -> Any:
+    def complete(
+        self,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int,
+        schema: Mapping[str, Any] | None = None,
+        probabilities: bool = False,
+    ) -> Any:
         """The langchain message that came back. One request; after a lost connection one more, to the endpoint told then."""
         import openai
 
@@ -85,8 +91,11 @@ def offered(url: str, key: str, *, timeout: float = 10) -> list[str]:
 
 def fetch(address: str, key: str, *, body: Mapping[str, Any] | None = None, timeout: float = 10) -> Any:
     """What a server answers beside chat: a JSON value, by POST where there is a body. Raises `ModelDown`."""
-    request = urllib.request.Request(address, None if body is None else json.dumps(body).encode(),
-                                     {"Authorization": f"Bearer {key}", "Content-Type": "application/json"})
+    request = urllib.request.Request(
+        address,
+        None if body is None else json.dumps(body).encode(),
+        {"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
+    )
     local = [urllib.request.ProxyHandler({})] if urlsplit(address).hostname == "127.0.0.1" else []
     try:
         with urllib.request.build_opener(*local).open(request, timeout=timeout) as answer:
@@ -107,12 +116,26 @@ def _client(endpoint: Endpoint, timeout: float) -> Any:
     from langchain_openai import ChatOpenAI
 
     travel = openai.DefaultHttpxClient(trust_env=endpoint.scales is None)
-    return ChatOpenAI(base_url=endpoint.url, api_key=endpoint.key, model=endpoint.name, temperature=0, timeout=timeout,  # type: ignore[call-arg]
-                      max_retries=0, stream_usage=True, http_client=travel)
+    return ChatOpenAI(
+        base_url=endpoint.url,
+        api_key=endpoint.key,  # type: ignore[arg-type]  # pydantic makes the secret
+        model=endpoint.name,
+        temperature=0,
+        timeout=timeout,  # type: ignore[call-arg]
+        max_retries=0,
+        stream_usage=True,
+        http_client=travel,
+    )
 
 
-def _send(endpoint: Endpoint, client: Any, messages: Sequence[Message], max_tokens: int, schema: Mapping[str, Any] | None,
-          probabilities: bool) -> Any:
+def _send(
+    endpoint: Endpoint,
+    client: Any,
+    messages: Sequence[Message],
+    max_tokens: int,
+    schema: Mapping[str, Any] | None,
+    probabilities: bool,
+) -> Any:
     told = {"logprobs": True, "top_logprobs": 20} if probabilities else {}
     return client.invoke(list(messages), max_tokens=max_tokens, extra_body=_extra(endpoint, schema), **told)
 

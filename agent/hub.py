@@ -41,8 +41,9 @@ class _Stay(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def pull(name: str, settings: Settings, *, hub: str = HUB,
-         progress: Callable[[int, int], None] = lambda done, total: None) -> Path:
+def pull(
+    name: str, settings: Settings, *, hub: str = HUB, progress: Callable[[int, int], None] = lambda done, total: None
+) -> Path:
     """Fetches a preset into the home's `models/`; an interrupted one goes on where it stopped.
 
     The file is kept only when its SHA-256 is the one that the hub tells. Raises `ModelMissing`, `ModelPullFailed`.

@@ -26,16 +26,33 @@ class Model:
     `ModelReplyInvalid` when the second try is not of the wanted form either.
     """
 
-    def __init__(self, locate: Callable[[], Endpoint], *, adapter: str | None = None, card: Mapping[str, Any] | None = None,
-                 prompts: Prompts | None = None, timeout: float = 60, release: Callable[[], None] | None = None):
+    def __init__(
+        self,
+        locate: Callable[[], Endpoint],
+        *,
+        adapter: str | None = None,
+        card: Mapping[str, Any] | None = None,
+        prompts: Prompts | None = None,
+        timeout: float = 60,
+        release: Callable[[], None] | None = None,
+    ):
         """`locate` tells where the model answers, and may start it; `release` gives back what it opened."""
         self.adapter, self.card = adapter, card
         self._prompts, self._release = prompts or DECISIONS, release
         self._connection = Connection(locate, timeout=timeout)
 
     @classmethod
-    def connect(cls, url: str, *, name: str, key: str, adapter: str | None = None, card: Mapping[str, Any] | None = None,
-                prompts: Prompts | None = None, timeout: float = 60) -> "Model":
+    def connect(
+        cls,
+        url: str,
+        *,
+        name: str,
+        key: str,
+        adapter: str | None = None,
+        card: Mapping[str, Any] | None = None,
+        prompts: Prompts | None = None,
+        timeout: float = 60,
+    ) -> "Model":
         """A model behind any OpenAI-compatible URL; there (vLLM) an adapter goes by the name of a model of its own."""
         endpoint = Endpoint(url, key, adapter or name)
         return cls(lambda: endpoint, adapter=adapter, card=card, prompts=prompts, timeout=timeout)
@@ -107,8 +124,14 @@ class Model:
         """What a tuned adapter's values begin with: inside a sentence words begin with a space, so they are copied whole."""
         return " " if self._prompts[decision].get("leading_space") else ""
 
-    def _parsed(self, messages: Sequence[Message], schema: Mapping[str, Any], parse: Callable[[Any], Any], limit: int,
-                options: Sequence[str] = ()) -> Reply:
+    def _parsed(
+        self,
+        messages: Sequence[Message],
+        schema: Mapping[str, Any],
+        parse: Callable[[Any], Any],
+        limit: int,
+        options: Sequence[str] = (),
+    ) -> Reply:
         """The reply parsed; a reply of the wrong form is shown to the model once, with the form that is wanted."""
         first = self._ask(messages, schema=schema, max_tokens=limit, options=options)
         if (read := _read(first, parse)) is not None:
@@ -120,8 +143,15 @@ class Model:
             raise ModelReplyInvalid(wanted[:200], second.text)
         return read
 
-    def _ask(self, messages: Sequence[Message], *, max_tokens: int, schema: Mapping[str, Any] | None = None,
-             options: Sequence[str] = (), before: Reply | None = None) -> Reply:
+    def _ask(
+        self,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int,
+        schema: Mapping[str, Any] | None = None,
+        options: Sequence[str] = (),
+        before: Reply | None = None,
+    ) -> Reply:
         """The reply as it came, its value still the text; tokens spent on the try before it are added."""
         message = self._connection.complete(messages, max_tokens=max_tokens, schema=schema, probabilities=bool(options))
         text, usage = str(message.text), message.usage_metadata or {}
@@ -130,8 +160,11 @@ class Model:
         reply = counted(Reply(text, text, sure, *sizes))
         if before is None:
             return reply
-        return replace(reply, prompt_tokens=reply.prompt_tokens + before.prompt_tokens,
-                       completion_tokens=reply.completion_tokens + before.completion_tokens)
+        return replace(
+            reply,
+            prompt_tokens=reply.prompt_tokens + before.prompt_tokens,
+            completion_tokens=reply.completion_tokens + before.completion_tokens,
+        )
 
 
 class ScriptedModel:

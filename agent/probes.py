@@ -20,8 +20,11 @@ SCHEMAS, SCHEMA_SECONDS = 50, 30.0
 SAMPLE = [{"role": "system", "content": "route"}, {"role": "user", "content": "Where is it?\nWhich way?"}]
 QUESTIONS = ("When is it open?", "Who made the lamp?", "How do I return an item?")
 WORDS = ("red", "large", "order", "Monday", "none")
-LOOK_UP = {"name": "look_up", "description": "Finds an order.", "parameters": {
-    "type": "object", "properties": {"order": {"type": "string"}}, "required": ["order"]}}
+LOOK_UP = {
+    "name": "look_up",
+    "description": "Finds an order.",
+    "parameters": {"type": "object", "properties": {"order": {"type": "string"}}, "required": ["order"]},
+}
 
 
 class Unfit(Exception):
@@ -61,8 +64,9 @@ def template(settings: Settings, served: Served) -> str:
     rendered = fetch(f"{endpoint.url.removesuffix('/v1')}/apply-template", endpoint.key, body={"messages": SAMPLE})["prompt"]
     begin = "<|begin_of_text|>"  # the server adds it when it cuts the text into tokens
     if rendered.removeprefix(begin) != trained.removeprefix(begin):
-        raise Unfit(f"the server renders {rendered[:60]!r}, training {trained[:60]!r}",
-                    f"Delete {settings.home / 'gguf'} and try again.")
+        raise Unfit(
+            f"the server renders {rendered[:60]!r}, training {trained[:60]!r}", f"Delete {settings.home / 'gguf'} and try again."
+        )
     return "rendered by the server as in training"
 
 
@@ -95,8 +99,10 @@ def adapter(settings: Settings, served: Served) -> str:
     prompts = prompts_of(folder)
     with serve(settings.model_copy(update={"adapter": "none"})) as bare:
         tuned, base = Model(served.endpoint, prompts=prompts), Model(bare.endpoint, prompts=prompts)
-        sure = [[model.yes("evidence", question=question, sentence="It is open on Monday.") for question in QUESTIONS]
-                for model in (tuned, base)]
+        sure = [
+            [model.yes("evidence", question=question, sentence="It is open on Monday.") for question in QUESTIONS]
+            for model in (tuned, base)
+        ]
         tuned.close()
         base.close()
     if sure[0] == sure[1]:
@@ -113,16 +119,23 @@ def offers(settings: Settings, served: Served) -> str:
         problem = str(down).removesuffix(" `askfirst doctor` tells more.")
         raise Unfit(problem, "Start that server, or leave ASKFIRST_MODEL out to use the shipped model.") from None
     if settings.model_name not in names:
-        raise Unfit(f"{endpoint.url} offers {', '.join(names) or 'nothing'}, not '{settings.model_name}'",
-                    "Name one of them: ASKFIRST_MODEL_NAME=NAME.")
+        raise Unfit(
+            f"{endpoint.url} offers {', '.join(names) or 'nothing'}, not '{settings.model_name}'",
+            "Name one of them: ASKFIRST_MODEL_NAME=NAME.",
+        )
     return f"{endpoint.url} offers {settings.model_name}"
 
 
 def tool_calls(settings: Settings, served: Served) -> str:
     """Whether a call can be forced natively. Information only: Askfirst asks under a schema instead."""
     endpoint = served.endpoint()
-    body = {"model": endpoint.name, "messages": [{"role": "user", "content": "Where is order W1?"}], "tool_choice": "required",
-            "tools": [{"type": "function", "function": LOOK_UP}], "max_tokens": 128}
+    body = {
+        "model": endpoint.name,
+        "messages": [{"role": "user", "content": "Where is order W1?"}],
+        "tool_choice": "required",
+        "tools": [{"type": "function", "function": LOOK_UP}],
+        "max_tokens": 128,
+    }
     try:
         message = fetch(f"{endpoint.url}/chat/completions", endpoint.key, body=body, timeout=60)["choices"][0]["message"]
     except ModelDown:
@@ -133,14 +146,16 @@ def tool_calls(settings: Settings, served: Served) -> str:
 def random_schema(rng: random.Random) -> dict[str, Any]:
     """A schema of a kind that tools have, with short values."""
     low = rng.randint(0, 50)
-    return rng.choice([
-        {"type": "string", "minLength": 1, "maxLength": rng.randint(1, 12)},
-        {"type": "integer", "minimum": low, "maximum": low + rng.randint(0, 50)},
-        {"type": "boolean"},
-        {"type": "string", "enum": [f"{rng.choice(WORDS)}-{number}" for number in range(rng.randint(1, 4))]},
-        {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 9}, "minItems": 1, "maxItems": 3},
-        {"type": "string", "pattern": f"^#[A-Z]{{{rng.randint(1, 3)}}}[0-9]{{4}}$"},
-    ])
+    return rng.choice(
+        [
+            {"type": "string", "minLength": 1, "maxLength": rng.randint(1, 12)},
+            {"type": "integer", "minimum": low, "maximum": low + rng.randint(0, 50)},
+            {"type": "boolean"},
+            {"type": "string", "enum": [f"{rng.choice(WORDS)}-{number}" for number in range(rng.randint(1, 4))]},
+            {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 9}, "minItems": 1, "maxItems": 3},
+            {"type": "string", "pattern": f"^#[A-Z]{{{rng.randint(1, 3)}}}[0-9]{{4}}$"},
+        ]
+    )
 
 
 def holds(schema: Mapping[str, Any], value: Any) -> bool:

@@ -42,8 +42,13 @@ def open_model(settings: Settings) -> Model:
     if is_url(settings.model):
         return at_url(settings)
     adapter, served = find(settings).adapter(settings.adapter), serve(settings)
-    return Model(served.endpoint, adapter=adapter.name if adapter else None, card=card_of(settings), prompts=prompts_of(adapter),
-                 release=served.close)
+    return Model(
+        served.endpoint,
+        adapter=adapter.name if adapter else None,
+        card=card_of(settings),
+        prompts=prompts_of(adapter),
+        release=served.close,
+    )
 
 
 def serve(settings: Settings, *, idle: float = IDLE) -> "Served":
@@ -154,8 +159,10 @@ def running(place: Place, threads: int, *, idle: float) -> State:
         check_memory(place.files)
         key, port = (before.key, free_port(before)) if before else (secrets.token_urlsafe(32), 0)
         adapters = tuple(map(str, place.files.adapters))
-        return started(place, Job(str(place.files.model), adapters, threads, place.context, key, port, str(place.state),
-                                  str(place.users), idle))
+        return started(
+            place,
+            Job(str(place.files.model), adapters, threads, place.context, key, port, str(place.state), str(place.users), idle),
+        )
 
 
 def answers(state: State) -> bool:
@@ -181,8 +188,15 @@ def check_memory(files: Files) -> None:
 def started(place: Place, job: Job) -> State:
     """The state that the new process writes once it answers; its last words as an error when it ends before."""
     with place.log.open("w") as log:
-        process = subprocess.Popen([sys.executable, "-m", f"{__package__}.llamacpp"], stdin=subprocess.PIPE, stdout=log,
-                                   stderr=log, start_new_session=True, text=True, env=openmp.variables(place.log.parent))
+        process = subprocess.Popen(
+            [sys.executable, "-m", f"{__package__}.llamacpp"],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            text=True,
+            env=openmp.variables(place.log.parent),
+        )
     # The thread collects the process's exit, whenever that comes: no zombie, and no warning about it.
     threading.Thread(target=process.wait, daemon=True).start()
     with contextlib.suppress(BrokenPipeError), process.stdin:  # type: ignore[union-attr]  # it is a pipe
@@ -207,8 +221,14 @@ def at_url(settings: Settings) -> Model:
     adapter = settings.adapter if settings.adapter in offered(settings.model, settings.model_key) else None
     here = [folder for model in stored(settings) if model.name == settings.model_name for folder in model.adapters]
     folder = next((folder for folder in here if folder.name == adapter), None)
-    return Model.connect(settings.model, name=settings.model_name, key=settings.model_key, adapter=adapter,
-                         prompts=prompts_of(folder), card=read_card(folder) if folder else None)
+    return Model.connect(
+        settings.model,
+        name=settings.model_name,
+        key=settings.model_key,
+        adapter=adapter,
+        prompts=prompts_of(folder),
+        card=read_card(folder) if folder else None,
+    )
 
 
 def free_port(before: State) -> int:

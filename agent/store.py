@@ -64,10 +64,15 @@ def is_url(model: str) -> bool:
 def models(settings: Settings) -> list[dict[str, Any]]:
     """One row for each model that is here or can be fetched: name, where it is, its adapters."""
     here = {model.name: model for model in stored(settings)}
-    rows = [{"name": model.name, "where": str(model.source), "adapters": ", ".join(folder.name for folder in model.adapters)}
-            for model in here.values()]
-    fetchable = [{"name": preset.name, "where": f"askfirst model pull {preset.name} ({preset.gigabytes} GB)", "adapters": ""}
-                 for preset in PRESETS if preset.name not in here]
+    rows = [
+        {"name": model.name, "where": str(model.source), "adapters": ", ".join(folder.name for folder in model.adapters)}
+        for model in here.values()
+    ]
+    fetchable = [
+        {"name": preset.name, "where": f"askfirst model pull {preset.name} ({preset.gigabytes} GB)", "adapters": ""}
+        for preset in PRESETS
+        if preset.name not in here
+    ]
     return rows + fetchable
 
 

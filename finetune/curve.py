@@ -1,6 +1,6 @@
 """Draws the loss of a run as one SVG for the model's card.
 
-    python -m askfirst.finetune.curve RUN/log.jsonl --out models/askfirst-5m/loss.svg
+python -m askfirst.finetune.curve RUN/log.jsonl --out models/askfirst-5m/loss.svg
 """
 
 import argparse

@@ -37,7 +37,13 @@ class Account:
         clean = {key: value for key, value in os.environ.items() if not key.startswith("PG")} | {"LC_ALL": "C"}
         return subprocess.run(
             [str(part) for part in command],
-            cwd=cwd, env=clean, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, **change,
+            cwd=cwd,
+            env=clean,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            **change,
         )
 
     def can_enter(self, folder: Path) -> bool:
@@ -56,15 +62,18 @@ def choose_account(data: Path, *, wanted: str | None) -> Account:
             return _lent(pwd.getpwnam(name))
         except KeyError:
             continue
-    raise DatabaseUnfit(f"PostgreSQL refuses to run as root and there is no user {wanted or ' or '.join(CANDIDATES)}",
-                        act="name an existing user in ASKFIRST_POSTGRES_USER")
+    raise DatabaseUnfit(
+        f"PostgreSQL refuses to run as root and there is no user {wanted or ' or '.join(CANDIDATES)}",
+        act="name an existing user in ASKFIRST_POSTGRES_USER",
+    )
 
 
 def _present_user(data: Path) -> Account:
     user = pwd.getpwuid(os.geteuid())
     if data.exists() and data.stat().st_uid != user.pw_uid:
-        raise DatabaseUnfit(f"{data} does not belong to {user.pw_name}",
-                            act="run as its owner, or set ASKFIRST_HOME to a folder of your own")
+        raise DatabaseUnfit(
+            f"{data} does not belong to {user.pw_name}", act="run as its owner, or set ASKFIRST_HOME to a folder of your own"
+        )
     return Account(user.pw_name, user.pw_uid, user.pw_gid, lent=False)
 
 

@@ -39,8 +39,13 @@ class Calculation:
 
 
 @tool
-def calculate(expression: Annotated[str, Field(max_length=LONGEST, description="such as 3 * (4.50 + 2) or mean(4, 8, 9)"),
-                                    Reads(lambda text, connection, arguments: expression_in(text))]) -> Calculation:
+def calculate(
+    expression: Annotated[
+        str,
+        Field(max_length=LONGEST, description="such as 3 * (4.50 + 2) or mean(4, 8, 9)"),
+        Reads(lambda text, connection, arguments: expression_in(text)),
+    ],
+) -> Calculation:
     """Calculates exactly: + - * / // % **, parentheses, percentages such as 15% of 240.
     Functions: min, max, sum, count, mean, median, stdev, variance, round, floor, ceil, abs, sqrt, percent_of(percent, whole),
     percent_change(old, new).
@@ -77,7 +82,7 @@ def _plain(text: str) -> str:
 
 def _without_commas(text: str, match: re.Match[str]) -> str:
     """1,299 as 1299, but not between parentheses or brackets, where a comma may part two numbers."""
-    before = text[:match.start()]
+    before = text[: match.start()]
     if any(before.count(opening) > before.count(closing) for opening, closing in ("()", "[]")):
         raise ToolRetry(f"'{match.group()}' may be one number or several. Write it without commas, or with a space after each.")
     return match.group().replace(",", "")
@@ -85,7 +90,7 @@ def _without_commas(text: str, match: re.Match[str]) -> str:
 
 def _refuse_added_percent(text: str) -> None:
     found = re.search(r"[+-]\s*[\d.]+\s*%(?!\s*(?:of\b|[\d(.]))", text)
-    if found and text[:found.start()].strip():
+    if found and text[: found.start()].strip():
         raise ToolRetry(f"'{found.group()}' does not say of what. Write for example 240 + 15% of 240.")
 
 
@@ -105,8 +110,10 @@ def _value(node: ast.AST, source: str, depth: int) -> Any:
             return [_number(inner(each)) for each in elements]
         case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in FUNCTIONS:
             return _called(name, [inner(each) for each in args])
-    raise ToolRetry(f"'{(ast.get_source_segment(source, node) or 'this')[:60]}' cannot be calculated. "
-                    f"There are + - * / // % **, parentheses and {', '.join(FUNCTIONS)}.")
+    raise ToolRetry(
+        f"'{(ast.get_source_segment(source, node) or 'this')[:60]}' cannot be calculated. "
+        f"There are + - * / // % **, parentheses and {', '.join(FUNCTIONS)}."
+    )
 
 
 def _literal(text: str) -> Fraction:
@@ -210,16 +217,30 @@ def _decimal_text(value: Fraction) -> str:
 
 
 BINARY: dict[type[ast.operator], Callable[[Fraction, Fraction], Fraction]] = {
-    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Pow: _power,
-    ast.Div: partial(_divided, operator.truediv), ast.FloorDiv: partial(_divided, operator.floordiv),
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Pow: _power,
+    ast.Div: partial(_divided, operator.truediv),
+    ast.FloorDiv: partial(_divided, operator.floordiv),
     ast.Mod: partial(_divided, operator.mod),
 }
 # Each function with the numbers of arguments it takes; None for those over a list.
 FUNCTIONS: dict[str, tuple[Callable[..., Any], tuple[int, ...] | None]] = {
-    "min": (min, None), "max": (max, None), "sum": (sum, None), "count": (len, None), "mean": (_mean, None),
-    "average": (_mean, None), "median": (_median, None), "variance": (_variance, None),
-    "stdev": (lambda numbers: _root(_variance(numbers)), None), "round": (_rounded, (1, 2)), "floor": (math.floor, (1,)),
-    "ceil": (math.ceil, (1,)), "abs": (abs, (1,)), "sqrt": (_root, (1,)),
+    "min": (min, None),
+    "max": (max, None),
+    "sum": (sum, None),
+    "count": (len, None),
+    "mean": (_mean, None),
+    "average": (_mean, None),
+    "median": (_median, None),
+    "variance": (_variance, None),
+    "stdev": (lambda numbers: _root(_variance(numbers)), None),
+    "round": (_rounded, (1, 2)),
+    "floor": (math.floor, (1,)),
+    "ceil": (math.ceil, (1,)),
+    "abs": (abs, (1,)),
+    "sqrt": (_root, (1,)),
     "percent_of": (lambda percent, whole: whole * percent / 100, (2,)),
     "percent_change": (lambda old, new: _divided(operator.truediv, (new - old) * 100, old), (2,)),
 }

@@ -26,8 +26,11 @@ def verify_audit(database: Database) -> tuple[int, str | None]:
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         links = rows(connection, "SELECT * FROM askfirst.audit ORDER BY number")
         head = row(connection, "SELECT number, hash FROM askfirst.audit_head")
-        ledger = rows(connection, """SELECT p.*, e.digest AS executed_digest FROM askfirst.proposals p
-                                     LEFT JOIN askfirst.executions e ON e.proposal = p.id""")
+        ledger = rows(
+            connection,
+            """SELECT p.*, e.digest AS executed_digest FROM askfirst.proposals p
+                                     LEFT JOIN askfirst.executions e ON e.proposal = p.id""",
+        )
     return len(links), chain_fault(links, head) or ledger_fault(links, ledger)
 
 
@@ -35,11 +38,20 @@ def append(connection: Connection, event: str, proposal: str, facts: dict[str, A
     """Adds one row and holds the chain's end until the transaction ends: call it last, after every other lock is taken."""
     head = row(connection, "SELECT number, hash, clock_timestamp() AS at FROM askfirst.audit_head FOR UPDATE")
     assert head, "the migration made this row"
-    link = {"number": head["number"] + 1, "at": head["at"], "event": event, "proposal": proposal, "facts": facts,
-            "previous": head["hash"]}
+    link = {
+        "number": head["number"] + 1,
+        "at": head["at"],
+        "event": event,
+        "proposal": proposal,
+        "facts": facts,
+        "previous": head["hash"],
+    }
     values = link | {"facts": canonical_json(facts), "hash": hash_of(link)}
-    connection.execute("""INSERT INTO askfirst.audit (number, at, event, proposal, facts, previous, hash)
-        VALUES (%(number)s, %(at)s, %(event)s, %(proposal)s, %(facts)s, %(previous)s, %(hash)s)""", values)
+    connection.execute(
+        """INSERT INTO askfirst.audit (number, at, event, proposal, facts, previous, hash)
+        VALUES (%(number)s, %(at)s, %(event)s, %(proposal)s, %(facts)s, %(previous)s, %(hash)s)""",
+        values,
+    )
     connection.execute("UPDATE askfirst.audit_head SET number = %(number)s, hash = %(hash)s", values)
 
 

@@ -30,8 +30,10 @@ class Change:
 
     def basis(self) -> dict[str, list[Row]]:
         """The rows as an approval compares them, JSON-able."""
-        kept = {side: [{key: value for key, value in row.items() if key not in self.varying} for row in rows]
-                for side, rows in (("before", self.before), ("after", self.after))}
+        kept = {
+            side: [{key: value for key, value in row.items() if key not in self.varying} for row in rows]
+            for side, rows in (("before", self.before), ("after", self.after))
+        }
         return to_jsonable_python(kept)
 
 
@@ -72,8 +74,11 @@ def _columns(old: Row | None, new: Row | None) -> list[str]:
     if old is None or new is None:
         return [f"{column}: {_shown(value)}" for column, value in list((old or new or {}).items())[1:]]
     both = list(dict.fromkeys([*old, *new]))
-    return [f"{column}: {_shown(old.get(column))} -> {_shown(new.get(column))}"
-            for column in both if old.get(column) != new.get(column)]
+    return [
+        f"{column}: {_shown(old.get(column))} -> {_shown(new.get(column))}"
+        for column in both
+        if old.get(column) != new.get(column)
+    ]
 
 
 def _shown(value: Any) -> str:

@@ -14,8 +14,20 @@ from pydantic import Field
 from ..errors import ToolRetry
 from .registry import tool
 
-MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
-          "december")
+MONTHS = (
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+)
 FORMS = (
     re.compile(r"(?P<year>\d{4})-(?P<month>\d{1,2})-(?P<day>\d{1,2})"),
     re.compile(r"(?P<year>\d{4})/(?P<month>\d{1,2})/(?P<day>\d{1,2})"),
@@ -78,14 +90,19 @@ def days_between(start_date: Day, end_date: Day) -> Span:
 
 
 @tool
-def add_days(start_date: Day,
-             days: Annotated[int, Field(ge=-1_000_000, le=1_000_000, description="how many; negative goes back")],
-             kind: Literal["days", "business days", "weeks"] = "days") -> NamedDay:
+def add_days(
+    start_date: Day,
+    days: Annotated[int, Field(ge=-1_000_000, le=1_000_000, description="how many; negative goes back")],
+    kind: Literal["days", "business days", "weeks"] = "days",
+) -> NamedDay:
     """Tells which date comes a number of days, business days or weeks after a date."""
     start = read_date(start_date)
     try:
-        return _named(_after_business_days(start, days) if kind == "business days"
-                      else start + timedelta(days=days * (7 if kind == "weeks" else 1)))
+        return _named(
+            _after_business_days(start, days)
+            if kind == "business days"
+            else start + timedelta(days=days * (7 if kind == "weeks" else 1))
+        )
     except OverflowError:
         raise ToolRetry("That date lies outside the years 1 to 9999. Add fewer days.") from None
 

@@ -85,8 +85,9 @@ class Proposal:
         return asdict(self) | {name: getattr(self, name).astimezone(UTC).isoformat() for name in ("expires", "created")}
 
 
-def propose(database: Database, tool: Tool, arguments: Mapping[str, Any], *, key: str, requester: str, thread: str,
-            run: str, hours: float) -> Proposal:
+def propose(
+    database: Database, tool: Tool, arguments: Mapping[str, Any], *, key: str, requester: str, thread: str, run: str, hours: float
+) -> Proposal:
     """The proposal of this call, previewed by making the write and rolling it back.
 
     `key` is the run's id and the step's number: the same key always gives the first proposal made under it, whatever
@@ -105,8 +106,9 @@ def propose(database: Database, tool: Tool, arguments: Mapping[str, Any], *, key
         return _proposal(known)
 
 
-def approve(database: Database, registry: Registry, id: str, *, by: str, edits: Mapping[str, Any] | None = None,
-            digest: str | None = None) -> Proposal:
+def approve(
+    database: Database, registry: Registry, id: str, *, by: str, edits: Mapping[str, Any] | None = None, digest: str | None = None
+) -> Proposal:
     """Executes a proposal in the transaction that records the decision; the result's state is `executed` or `failed`.
 
     `digest` names what the person saw. `edits` replace arguments: they are validated and previewed, and what is then
@@ -169,12 +171,19 @@ def _written(connection: Connection, tool: Tool, arguments: Mapping[str, Any]) -
     return change
 
 
-def _signed(tool: Tool, arguments: dict[str, Any], change: Change, *, key: str, requester: str, thread: str,
-            hours: float) -> Row:
+def _signed(tool: Tool, arguments: dict[str, Any], change: Change, *, key: str, requester: str, thread: str, hours: float) -> Row:
     """All that the digest covers, and the digest. The id follows from the key."""
-    row = {"id": hashlib.sha256(key.encode()).hexdigest()[:12], "tool": tool.name, "arguments": arguments,
-           "schema_version": tool.digest, "requester": requester, "thread": thread, "preview": change.preview(),
-           "basis": change.basis(), "expires": datetime.now(UTC) + timedelta(hours=hours)}
+    row = {
+        "id": hashlib.sha256(key.encode()).hexdigest()[:12],
+        "tool": tool.name,
+        "arguments": arguments,
+        "schema_version": tool.digest,
+        "requester": requester,
+        "thread": thread,
+        "preview": change.preview(),
+        "basis": change.basis(),
+        "expires": datetime.now(UTC) + timedelta(hours=hours),
+    }
     return row | {"digest": proposal_digest(row)}
 
 
@@ -251,14 +260,17 @@ def _resigned(connection: Connection, held: Row, change: Change, *, why: str | N
 
 def _executed(connection: Connection, approved: Row, change: Change, edits: Mapping[str, Any], by: str) -> Proposal:
     """Records decision and execution in the transaction that made the write."""
-    connection.execute("INSERT INTO askfirst.executions (proposal, digest, approved_by, rows) VALUES (%s, %s, %s, %s)",
-                       (approved["id"], approved["digest"], by, Json(change.basis())))
+    connection.execute(
+        "INSERT INTO askfirst.executions (proposal, digest, approved_by, rows) VALUES (%s, %s, %s, %s)",
+        (approved["id"], approved["digest"], by, Json(change.basis())),
+    )
     append(connection, "approved", approved["id"], {"digest": approved["digest"], "by": by, "edits": dict(edits)})
     return _closed(connection, approved, "executed", by=by, why=None, result=change.preview())
 
 
-def _closed(connection: Connection, held: Row, state: State, *, by: str | None, why: str | None,
-            result: str | None = None) -> Proposal:
+def _closed(
+    connection: Connection, held: Row, state: State, *, by: str | None, why: str | None, result: str | None = None
+) -> Proposal:
     """Ends a proposal in this state and says so in the audit, which carries the state's name as its event."""
     closed = row(connection, CLOSE, {"id": held["id"], "state": state, "by": by, "why": why, "result": result})
     append(connection, state, held["id"], {"digest": held["digest"], "by": by, "why": why, "result": result})

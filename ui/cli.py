@@ -20,8 +20,13 @@ if TYPE_CHECKING:
 
 ROUTES = ("documents", "sub-questions", "tools")
 STAGES = {"prepare": "data", "pretrain": "pretrain", "sft": "tune", "score": "score", "curve": "curve", "export": "export"}
-PAGE = ("server.address=127.0.0.1", "server.headless=true", "browser.gatherUsageStats=false", "client.toolbarMode=minimal",
-        "theme.primaryColor=#2f6f62")
+PAGE = (
+    "server.address=127.0.0.1",
+    "server.headless=true",
+    "browser.gatherUsageStats=false",
+    "client.toolbarMode=minimal",
+    "theme.primaryColor=#2f6f62",
+)
 
 
 def main(words: list[str] | None = None) -> None:

@@ -51,8 +51,13 @@ class Door:
         """The settings under these options."""
         from ..settings import Settings
 
-        given = {"collection": self.collection, "tools": self.tools or None, "home": self.home, "user": self.by,
-                 "adapter": self.adapter}
+        given = {
+            "collection": self.collection,
+            "tools": self.tools or None,
+            "home": self.home,
+            "user": self.by,
+            "adapter": self.adapter,
+        }
         return Settings.load(**given)
 
     @property

@@ -164,8 +164,13 @@ def sub_question_row(part: SubQuestion) -> dict[str, str]:
 def step_row(step: Step) -> dict[str, Any]:
     """A step as a row of the table."""
     outcome = step.error or step.result or ""
-    return {"step": step.number, "call": show.call(step.tool, step.arguments), "result": outcome,
-            "decided by": show.deciders(step), "ms": step.milliseconds}
+    return {
+        "step": step.number,
+        "call": show.call(step.tool, step.arguments),
+        "result": outcome,
+        "decided by": show.deciders(step),
+        "ms": step.milliseconds,
+    }
 
 
 def draw_card(assistant: "Assistant", proposal: Any, *, place: str) -> None:

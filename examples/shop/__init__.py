@@ -24,8 +24,24 @@ from .writes import (
 )
 
 __all__ = [
-    "DOCUMENTS", "cancel_order", "change_customer_address", "change_order_address", "change_order_items",
-    "change_order_payment", "count_orders", "exchange_item", "find_customer_by_email", "find_customer_by_name", "find_item",
-    "get_customer", "get_order", "get_product", "install", "list_orders", "list_products", "reset", "return_items",
+    "DOCUMENTS",
+    "cancel_order",
+    "change_customer_address",
+    "change_order_address",
+    "change_order_items",
+    "change_order_payment",
+    "count_orders",
+    "exchange_item",
+    "find_customer_by_email",
+    "find_customer_by_name",
+    "find_item",
+    "get_customer",
+    "get_order",
+    "get_product",
+    "install",
+    "list_orders",
+    "list_products",
+    "reset",
+    "return_items",
     "track_order",
 ]

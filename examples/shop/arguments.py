@@ -13,13 +13,14 @@ from askfirst.tools.rows import rows
 from .options import options_of, said_options, without_what_is_replaced
 from .shelves import Method, load_items, load_methods, load_order
 
-Status = Literal["pending", "pending (items modified)", "processed", "delivered", "cancelled", "return requested",
-                 "exchange requested"]
+Status = Literal[
+    "pending", "pending (items modified)", "processed", "delivered", "cancelled", "return requested", "exchange requested"
+]
 
 REASONS = {
     "ordered by mistake": r"mistake|accident|by error|in error|wrong|unintention|didn'?t mean|did not mean|oops",
     "no longer needed": r"no longer|not need|n'?t need|not want|n'?t want|any ?more|any longer|unneeded|no need|no use|"
-                        r"chang\w+ (?:my|our|his|her|their) mind",
+    r"chang\w+ (?:my|our|his|her|their) mind",
 }
 NAMES_OF_STATES = (
     "AL Alabama,AK Alaska,AZ Arizona,AR Arkansas,CA California,CO Colorado,CT Connecticut,DE Delaware,"
@@ -53,10 +54,17 @@ def method_said(text: str, connection: Connection, arguments: Mapping[str, Any])
     """The only payment method of the order's customer that the text names: by number, last digits, brand or kind."""
     said = without_what_is_replaced(text).casefold()
     methods = _methods(connection, arguments)
-    for names in ([[method.id] for method in methods], [[method.last_four] for method in methods],
-                  [[method.brand] for method in methods], [[method.kind, f"{method.kind}s"] for method in methods]):
-        found = [method.id for method, forms in zip(methods, names, strict=True)
-                 if any(form and re.search(rf"(?<!\w){re.escape(form.casefold())}(?!\w)", said) for form in forms)]
+    for names in (
+        [[method.id] for method in methods],
+        [[method.last_four] for method in methods],
+        [[method.brand] for method in methods],
+        [[method.kind, f"{method.kind}s"] for method in methods],
+    ):
+        found = [
+            method.id
+            for method, forms in zip(methods, names, strict=True)
+            if any(form and re.search(rf"(?<!\w){re.escape(form.casefold())}(?!\w)", said) for form in forms)
+        ]
         if found:
             return found[0] if len(found) == 1 else None
     return None
@@ -105,14 +113,24 @@ def _state(value: str) -> str:
 
 
 # A pattern must stand before its validator: behind it pydantic leaves the pattern out of the schema, which the agent reads.
-OrderId = Annotated[str, Field(pattern=r"^#?[Ww][0-9]{7}$", description="order number, such as #W1234567"),
-                    AfterValidator(_order_id)]
-CustomerId = Annotated[str, Field(pattern=r"^[A-Za-z]+_[A-Za-z]+_[0-9]{4}$",
-                                  description="customer number, such as noah_brown_6181"), AfterValidator(_lower)]
-Email = Annotated[str, Field(pattern=r"^[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$",
-                             description="email address, such as noah@example.com"), AfterValidator(_lower)]
-Reason = Annotated[Literal["no longer needed", "ordered by mistake"], Reads(reason_said),
-                   Field(description="why: no longer needed, or ordered by mistake")]
+OrderId = Annotated[
+    str, Field(pattern=r"^#?[Ww][0-9]{7}$", description="order number, such as #W1234567"), AfterValidator(_order_id)
+]
+CustomerId = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z]+_[A-Za-z]+_[0-9]{4}$", description="customer number, such as noah_brown_6181"),
+    AfterValidator(_lower),
+]
+Email = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$", description="email address, such as noah@example.com"),
+    AfterValidator(_lower),
+]
+Reason = Annotated[
+    Literal["no longer needed", "ordered by mistake"],
+    Reads(reason_said),
+    Field(description="why: no longer needed, or ordered by mistake"),
+]
 Name = Annotated[str, Field(min_length=3, max_length=100, description="first and last name")]
 Product = Annotated[str, Choices(product_names), Field(description="name of a product, such as Water Bottle")]
 Wanted = Annotated[str, Field(max_length=300, description="wanted options, such as black, leather")]
@@ -120,10 +138,12 @@ ProductOptions = Annotated[Wanted, Reads(product_options_said)]
 ItemOptions = Annotated[Wanted, Reads(item_options_said)]
 OrderItem = Annotated[str, Choices(line_names), Field(description="item of the order, by its name there")]
 OrderItems = Annotated[list[OrderItem], Field(min_length=1, description="items of the order, by their names there")]
-PaymentMethod = Annotated[str, Choices(method_ids), Reads(method_said),
-                          Field(description="PayPal, gift card or credit card of the customer")]
-OtherMethod = Annotated[str, Choices(method_ids), Reads(method_said),
-                        Field(description="PayPal, gift card or credit card; empty: the order's own")]
+PaymentMethod = Annotated[
+    str, Choices(method_ids), Reads(method_said), Field(description="PayPal, gift card or credit card of the customer")
+]
+OtherMethod = Annotated[
+    str, Choices(method_ids), Reads(method_said), Field(description="PayPal, gift card or credit card; empty: the order's own")
+]
 Street = Annotated[str, Field(min_length=3, max_length=100, description="house number and street, such as 12 Main Street")]
 Street2 = Annotated[str, Field(max_length=100, description="apartment or suite; empty when there is none")]
 City = Annotated[str, Field(min_length=2, max_length=100, description="city")]

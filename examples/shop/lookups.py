@@ -119,8 +119,12 @@ def find_customer_by_email(email: Email, connection: Connection) -> CustomerDeta
 @tool
 def find_customer_by_name(name: Name, zip_code: ZipCode, connection: Connection) -> CustomerDetails:
     """Finds the customer of this first and last name who lives at this zip code."""
-    found = rows(connection, """SELECT * FROM shop.customers
-                                WHERE lower(first_name || ' ' || last_name) = lower(%s) AND zip_code = %s""", [name, zip_code])
+    found = rows(
+        connection,
+        """SELECT * FROM shop.customers
+                                WHERE lower(first_name || ' ' || last_name) = lower(%s) AND zip_code = %s""",
+        [name, zip_code],
+    )
     if len(found) != 1:
         number = "No customer" if not found else "More than one customer"
         raise ToolRetry(f"{number} named {name} lives at zip code {zip_code}. Ask for the email address.")
@@ -147,8 +151,18 @@ def get_order(order_id: OrderId, connection: Connection) -> OrderDetails:
     order = load_order(connection, order_id)
     items = [ItemDetails(line.item.product, line.item.described, float(line.price), line.request) for line in order.lines]
     refunds = [f"{payment.amount} to {payment.method.name}" for payment in order.payments if payment.kind == "refund"]
-    return OrderDetails(order.order_id, order.customer_id, order.status, items, float(order.total), order.method.name, refunds,
-                        order.address, order.tracking_number, order.cancel_reason)
+    return OrderDetails(
+        order.order_id,
+        order.customer_id,
+        order.status,
+        items,
+        float(order.total),
+        order.method.name,
+        refunds,
+        order.address,
+        order.tracking_number,
+        order.cancel_reason,
+    )
 
 
 @tool
@@ -178,8 +192,9 @@ def get_product(product: Product, connection: Connection) -> ProductDetails:
     items = load_items(connection, product)
     available = [item for item in items if item.available]
     prices = [float(item.price) for item in available]
-    return ProductDetails(product, min(prices, default=None), max(prices, default=None), len(available), len(items),
-                          options_of(available))
+    return ProductDetails(
+        product, min(prices, default=None), max(prices, default=None), len(available), len(items), options_of(available)
+    )
 
 
 @tool
@@ -211,9 +226,14 @@ def _customer_row(connection: Connection, customer_id: str) -> Row:
 def _customer(connection: Connection, found: Row) -> CustomerDetails:
     id = found["customer_id"]
     orders = rows(connection, "SELECT order_id FROM shop.orders WHERE customer_id = %s ORDER BY order_id", [id])
-    return CustomerDetails(id, f"{found['first_name']} {found['last_name']}", found["email"], one_line(found),
-                           [_described(method) for method in load_methods(connection, id)],
-                           [each["order_id"] for each in orders])
+    return CustomerDetails(
+        id,
+        f"{found['first_name']} {found['last_name']}",
+        found["email"],
+        one_line(found),
+        [_described(method) for method in load_methods(connection, id)],
+        [each["order_id"] for each in orders],
+    )
 
 
 def _described(method: Method) -> str:

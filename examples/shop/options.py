@@ -7,8 +7,10 @@ from askfirst.errors import ToolRetry
 
 from .shelves import Item
 
-FILLERS = frozenset("a an and any available but cheapest color colour except for in instead it kind lowest made model new "
-                    "of one ones option options please price same size the to type variant version want with".split())
+FILLERS = frozenset(
+    "a an and any available but cheapest color colour except for in instead it kind lowest made model new "
+    "of one ones option options please price same size the to type variant version want with".split()
+)
 UNITS = r"gb|tb|ml|l|mah|mp|mm|ft|inch|inches|cups|hours|bar|x"
 
 EVERYDAY = re.compile(r"\d+|[a-z]|yes|no|none|high|low|full|half|art|men|women|fresh|custom|auto")
@@ -33,7 +35,7 @@ def meant_options(text: str, known: Mapping[str, list[str]], *, product: str) ->
             continue
         name, value = _the_one(_forms(known)[form], meant, form, product)
         meant[name] = value
-        words[place:place + len(form)] = [None] * len(form)
+        words[place : place + len(form)] = [None] * len(form)
     said_anyway = FILLERS | {*_words(product)} | {word for name in known for word in _words(name)}
     left = [word for word in words if word and word not in said_anyway]
     if left:
@@ -51,7 +53,7 @@ def said_options(text: str, known: Mapping[str, list[str]]) -> str | None:
     for form, candidates in sorted(_forms(known).items(), key=lambda each: -len(each[0])):
         place = None if len(form) == 1 and EVERYDAY.fullmatch(form[0]) else _place(words, form)
         if place is not None:
-            words[place:place + len(form)] = [None] * len(form)
+            words[place : place + len(form)] = [None] * len(form)
             found.append((place, " ".join(candidates[0]) if len(candidates) == 1 else " ".join(form)))
     return ", ".join(wording for _, wording in sorted(found)) or None
 
@@ -84,7 +86,7 @@ def _forms(known: Mapping[str, list[str]]) -> dict[tuple[str, ...], list[tuple[s
 
 
 def _place(words: list[str | None], form: tuple[str, ...]) -> int | None:
-    return next((at for at in range(len(words)) if tuple(words[at:at + len(form)]) == form), None)
+    return next((at for at in range(len(words)) if tuple(words[at : at + len(form)]) == form), None)
 
 
 def _the_one(candidates: list[tuple[str, str]], meant: Mapping[str, str], form: tuple[str, ...], product: str) -> tuple[str, str]:

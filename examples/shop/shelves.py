@@ -101,23 +101,39 @@ def load_order(connection: Connection, order_id: str) -> Order:
         raise ToolRetry(f"There is no order {order_id}. Ask for the order number, or list the customer's orders.")
     names = ("order_id", "customer_id", "status", "tracking_number", "cancel_reason")
     methods = {method.id: method for method in load_methods(connection, found["customer_id"])}
-    return Order(**{name: found[name] for name in names}, address=one_line(found), lines=_lines(connection, order_id),
-                 payments=_payments(connection, order_id, methods))
+    return Order(
+        **{name: found[name] for name in names},
+        address=one_line(found),
+        lines=_lines(connection, order_id),
+        payments=_payments(connection, order_id, methods),
+    )
 
 
 def load_methods(connection: Connection, customer_id: str) -> list[Method]:
     """A customer's payment methods, each with a name no other of them has."""
-    found = rows(connection, """SELECT * FROM shop.payment_methods WHERE customer_id = %s
-                                ORDER BY kind, payment_method_id""", [customer_id])
+    found = rows(
+        connection,
+        """SELECT * FROM shop.payment_methods WHERE customer_id = %s
+                                ORDER BY kind, payment_method_id""",
+        [customer_id],
+    )
     kinds = Counter(each["kind"] for each in found)
-    return [Method(each["payment_method_id"], each["kind"], _method_name(each, kinds), each["brand"], each["last_four"],
-                   each["balance"]) for each in found]
+    return [
+        Method(
+            each["payment_method_id"], each["kind"], _method_name(each, kinds), each["brand"], each["last_four"], each["balance"]
+        )
+        for each in found
+    ]
 
 
 def load_items(connection: Connection, product: str) -> list[Item]:
     """All items of a product, cheapest first."""
-    found = rows(connection, """SELECT i.*, p.name AS product FROM shop.items i JOIN shop.products p USING (product_id)
-                                WHERE p.name = %s ORDER BY i.price, i.item_id""", [product])
+    found = rows(
+        connection,
+        """SELECT i.*, p.name AS product FROM shop.items i JOIN shop.products p USING (product_id)
+                                WHERE p.name = %s ORDER BY i.price, i.item_id""",
+        [product],
+    )
     return [_item(each) for each in found]
 
 
@@ -128,14 +144,20 @@ def one_line(address: Row) -> str:
 
 
 def _lines(connection: Connection, order_id: str) -> tuple[Line, ...]:
-    found = rows(connection, """
+    found = rows(
+        connection,
+        """
         SELECT o.number, o.price AS paid, o.request, i.*, p.name AS product
         FROM shop.order_items o JOIN shop.items i USING (item_id) JOIN shop.products p USING (product_id)
-        WHERE o.order_id = %s ORDER BY o.number""", [order_id])
+        WHERE o.order_id = %s ORDER BY o.number""",
+        [order_id],
+    )
     items = [_item(each) for each in found]
     names = _line_names(items)
-    return tuple(Line(each["number"], name, item, each["paid"], each["request"])
-                 for each, item, name in zip(found, items, names, strict=True))
+    return tuple(
+        Line(each["number"], name, item, each["paid"], each["request"])
+        for each, item, name in zip(found, items, names, strict=True)
+    )
 
 
 def _line_names(items: Sequence[Item]) -> list[str]:

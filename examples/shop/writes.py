@@ -48,16 +48,27 @@ def cancel_order(order_id: OrderId, reason: Reason, connection: Connection) -> C
 
 
 @tool(writes=True)
-def change_order_address(order_id: OrderId, street: Street, city: City, state: StateCode, zip_code: ZipCode,
-                         connection: Connection, country: Country = "USA", street2: Street2 = "") -> Change:
+def change_order_address(
+    order_id: OrderId,
+    street: Street,
+    city: City,
+    state: StateCode,
+    zip_code: ZipCode,
+    connection: Connection,
+    country: Country = "USA",
+    street2: Street2 = "",
+) -> Change:
     """Changes the delivery address of a pending order.
     Only a pending order can be modified.
     """
     _held(connection, order_id, status="pending", to="modified")
     before = _seen(connection, order_id)
     address = {"street": street, "street2": street2, "city": city, "state": state, "zip_code": zip_code, "country": country}
-    connection.execute("""UPDATE shop.orders SET street = %(street)s, street2 = %(street2)s, city = %(city)s, state = %(state)s,
-        zip_code = %(zip_code)s, country = %(country)s WHERE order_id = %(order_id)s""", address | {"order_id": order_id})
+    connection.execute(
+        """UPDATE shop.orders SET street = %(street)s, street2 = %(street2)s, city = %(city)s, state = %(state)s,
+        zip_code = %(zip_code)s, country = %(country)s WHERE order_id = %(order_id)s""",
+        address | {"order_id": order_id},
+    )
     return Change(f"Send order {order_id} to {one_line(address)}.", before, _seen(connection, order_id))
 
 
@@ -79,8 +90,9 @@ def change_order_payment(order_id: OrderId, payment_method: PaymentMethod, conne
 
 
 @tool(writes=True)
-def change_order_items(order_id: OrderId, item: OrderItem, options: ItemOptions, connection: Connection,
-                       payment_method: OtherMethod = "") -> Change:
+def change_order_items(
+    order_id: OrderId, item: OrderItem, options: ItemOptions, connection: Connection, payment_method: OtherMethod = ""
+) -> Change:
     """Changes an item of a pending order to an available item of the same product with other options.
     This can be done only once: afterwards the order can neither be modified nor cancelled.
     """
@@ -91,8 +103,10 @@ def change_order_items(order_id: OrderId, item: OrderItem, options: ItemOptions,
     _must_cover(method, new.price - line.price, "the price difference")
     before = _seen(connection, order_id, {method})
     connection.execute("UPDATE shop.orders SET status = 'pending (items modified)' WHERE order_id = %s", [order_id])
-    connection.execute("UPDATE shop.order_items SET item_id = %s, price = %s WHERE order_id = %s AND number = %s",
-                       [new.item_id, new.price, order_id, line.number])
+    connection.execute(
+        "UPDATE shop.order_items SET item_id = %s, price = %s WHERE order_id = %s AND number = %s",
+        [new.item_id, new.price, order_id, line.number],
+    )
     _settle(connection, order_id, new.price - line.price, method)
     paid = _difference(new.price - line.price, method)
     summary = f"Change {line.name} of order {order_id} to {new.described}{unasked}; {paid}."
@@ -120,8 +134,9 @@ def return_items(order_id: OrderId, items: OrderItems, connection: Connection, r
 
 
 @tool(writes=True)
-def exchange_item(order_id: OrderId, item: OrderItem, options: ItemOptions, connection: Connection,
-                  payment_method: OtherMethod = "") -> Change:
+def exchange_item(
+    order_id: OrderId, item: OrderItem, options: ItemOptions, connection: Connection, payment_method: OtherMethod = ""
+) -> Change:
     """Requests the exchange of an item of a delivered order for an available item of the same product with other options.
     Only a delivered order can be exchanged, and only once.
     """
@@ -139,8 +154,16 @@ def exchange_item(order_id: OrderId, item: OrderItem, options: ItemOptions, conn
 
 
 @tool(writes=True)
-def change_customer_address(customer_id: CustomerId, street: Street, city: City, state: StateCode, zip_code: ZipCode,
-                            connection: Connection, country: Country = "USA", street2: Street2 = "") -> Change:
+def change_customer_address(
+    customer_id: CustomerId,
+    street: Street,
+    city: City,
+    state: StateCode,
+    zip_code: ZipCode,
+    connection: Connection,
+    country: Country = "USA",
+    street2: Street2 = "",
+) -> Change:
     """Changes a customer's default address.
     Orders already placed keep their own delivery address.
     """
@@ -148,9 +171,11 @@ def change_customer_address(customer_id: CustomerId, street: Street, city: City,
     if old is None:
         raise ToolRetry(f"There is no customer {customer_id}. Find the customer by email, or by name and zip code.")
     new = {"street": street, "street2": street2, "city": city, "state": state, "zip_code": zip_code, "country": country}
-    connection.execute("""UPDATE shop.customers SET street = %(street)s, street2 = %(street2)s, city = %(city)s,
+    connection.execute(
+        """UPDATE shop.customers SET street = %(street)s, street2 = %(street2)s, city = %(city)s,
         state = %(state)s, zip_code = %(zip_code)s, country = %(country)s WHERE customer_id = %(customer_id)s""",
-                       new | {"customer_id": customer_id})
+        new | {"customer_id": customer_id},
+    )
     before, after = ([{"customer": customer_id, "default address": one_line(each)}] for each in (old, new))
     return Change(f"Set the default address of {customer_id} to {one_line(new)}.", before, after)
 
@@ -159,8 +184,11 @@ def _held(connection: Connection, order_id: str, *, status: str, to: str) -> Ord
     """The order, locked together with its customer's payment methods, if its status allows it `to` be changed so."""
     connection.execute("SELECT FROM shop.orders WHERE order_id = %s FOR UPDATE", [order_id])
     customer = load_order(connection, order_id).customer_id
-    connection.execute("""SELECT FROM shop.payment_methods WHERE customer_id = %s
-                          ORDER BY payment_method_id FOR UPDATE""", [customer])
+    connection.execute(
+        """SELECT FROM shop.payment_methods WHERE customer_id = %s
+                          ORDER BY payment_method_id FOR UPDATE""",
+        [customer],
+    )
     order = load_order(connection, order_id)
     if order.status != status:
         raise ToolRetry(f"Order {order_id} is {order.status}. Only a {status} order can be {to}.")
@@ -173,8 +201,15 @@ def _seen(connection: Connection, order_id: str, methods: Collection[Method] = (
     cards = [each for each in load_methods(connection, order.customer_id) if each.id in {method.id for method in methods}]
     return [
         {"order": order_id, "status": order.status, "address": order.address, "cancelled because": order.cancel_reason},
-        *({"item": f"{line.number}, {line.item.product}", "options": line.item.described, "price": line.price,
-           "request": line.request} for line in order.lines),
+        *(
+            {
+                "item": f"{line.number}, {line.item.product}",
+                "options": line.item.described,
+                "price": line.price,
+                "request": line.request,
+            }
+            for line in order.lines
+        ),
         *({payment.kind: payment.number, "amount": payment.amount, "method": payment.method.name} for payment in order.payments),
         *({"balance of": card.name, "amount": card.balance} for card in cards if card.balance is not None),
     ]
@@ -182,13 +217,17 @@ def _seen(connection: Connection, order_id: str, methods: Collection[Method] = (
 
 def _book(connection: Connection, order_id: str, kind: str, amount: Decimal, method: Method) -> None:
     """Records a payment or refund; a gift card's balance follows at once, other methods are settled elsewhere."""
-    connection.execute("""
+    connection.execute(
+        """
         INSERT INTO shop.payments (order_id, number, kind, amount, payment_method_id)
         SELECT %(order)s, coalesce(max(number), 0) + 1, %(kind)s, %(amount)s, %(method)s
         FROM shop.payments WHERE order_id = %(order)s""",
-                       {"order": order_id, "kind": kind, "amount": amount, "method": method.id})
-    connection.execute("UPDATE shop.payment_methods SET balance = balance + %s WHERE payment_method_id = %s",
-                       [amount if kind == "refund" else -amount, method.id])
+        {"order": order_id, "kind": kind, "amount": amount, "method": method.id},
+    )
+    connection.execute(
+        "UPDATE shop.payment_methods SET balance = balance + %s WHERE payment_method_id = %s",
+        [amount if kind == "refund" else -amount, method.id],
+    )
 
 
 def _refund(amount: Decimal, method: Method) -> str:
@@ -202,8 +241,10 @@ def _method(connection: Connection, order: Order, id: str) -> Method:
 
 def _must_cover(method: Method, amount: Decimal, what: str) -> None:
     if method.balance is not None and method.balance < amount:
-        raise ToolRetry(f"The {method.name} holds {method.balance} and {what} is {amount}. "
-                        f"A gift card must have enough balance to cover {what}; choose another payment method.")
+        raise ToolRetry(
+            f"The {method.name} holds {method.balance} and {what} is {amount}. "
+            f"A gift card must have enough balance to cover {what}; choose another payment method."
+        )
 
 
 def _lines(order: Order, names: list[str]) -> list[Line]:
@@ -244,5 +285,6 @@ def _difference(difference: Decimal, method: Method) -> str:
 
 
 def _request(connection: Connection, order_id: str, line: Line, request: str) -> None:
-    connection.execute("UPDATE shop.order_items SET request = %s WHERE order_id = %s AND number = %s",
-                       [request, order_id, line.number])
+    connection.execute(
+        "UPDATE shop.order_items SET request = %s WHERE order_id = %s AND number = %s", [request, order_id, line.number]
+    )

@@ -250,7 +250,7 @@ def test_bad_questions_are_refused_before_any_work(assistant: Assistant) -> None
         assistant.ask("  \n ")
     with pytest.raises(QuestionTooLong, match="100,000 characters"):
         assistant.ask("x" * 100_000)
-    with pytest.raises(CollectionMissing, match="Known: .*shop"):
+    with pytest.raises(CollectionMissing, match=r"Known: .*shop"):
         assistant.ask("Anything?", collection="shopp")
 
 

@@ -26,8 +26,18 @@ def test_a_whole_house_has_only_good_findings(settings: Settings) -> None:
     findings = examine(settings)
     assert [found for found in findings if not found.ok] == []
     assert [found.name for found in findings] == [
-        "python", "home folder", "database", "embeddings", "model", "model server", "template", "context", "schemas", "adapter",
-        *(f"decides {decision}" for decision in DECISIONS)]
+        "python",
+        "home folder",
+        "database",
+        "embeddings",
+        "model",
+        "model server",
+        "template",
+        "context",
+        "schemas",
+        "adapter",
+        *(f"decides {decision}" for decision in DECISIONS),
+    ]
     assert next(found.detail for found in findings if found.name == "schemas").startswith("50 of 50")
 
 
@@ -75,8 +85,9 @@ def test_a_server_that_knows_another_model_name_is_a_finding_with_its_next_act(t
     assert findings["model server"].next_act == "Name one of them: ASKFIRST_MODEL_NAME=NAME."
 
 
-def test_a_server_that_ignores_schemas_is_found_out(tmp_path: Path, stub: Callable[..., Any],
-                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_ignores_schemas_is_found_out(
+    tmp_path: Path, stub: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(probes, "SCHEMAS", 3)
     findings = model_findings(Settings(home=tmp_path, model=stub("Sure, I can help with that!").url))
     assert findings["schemas"].detail == "3 of 3 replies broke their schema"
@@ -118,11 +129,18 @@ def test_an_override_of_who_decides_is_shown_as_yours(settings: Settings) -> Non
     assert Finding("decides tool", True, "llama (your setting)") in list(doctor.decisions(overridden))
 
 
-@pytest.mark.parametrize(("schema", "value"), [
-    ({"type": "string", "minLength": 1, "maxLength": 2}, "abc"), ({"type": "integer", "minimum": 1, "maximum": 3}, 4),
-    ({"type": "integer", "minimum": 0, "maximum": 3}, True), ({"type": "boolean"}, 1), ({"type": "string", "enum": ["a"]}, "b"),
-    ({"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 9}, "maxItems": 1}, [1, 2]),
-    ({"type": "string", "pattern": "^#[A-Z]{1}[0-9]{4}$"}, "#A12")])
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"type": "string", "minLength": 1, "maxLength": 2}, "abc"),
+        ({"type": "integer", "minimum": 1, "maximum": 3}, 4),
+        ({"type": "integer", "minimum": 0, "maximum": 3}, True),
+        ({"type": "boolean"}, 1),
+        ({"type": "string", "enum": ["a"]}, "b"),
+        ({"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 9}, "maxItems": 1}, [1, 2]),
+        ({"type": "string", "pattern": "^#[A-Z]{1}[0-9]{4}$"}, "#A12"),
+    ],
+)
 def test_a_value_that_breaks_its_schema_is_seen(schema: dict[str, Any], value: Any) -> None:
     assert not holds(schema, value)
 

@@ -24,8 +24,11 @@ def test_each_file_is_scored_for_signal_and_llama(tmp_path: Path, embedder: Embe
     write(tmp_path, "evidence", {"question": "When does the shop open?", "sentences": SENTENCES, "expected": 0})
     model, steps = ScriptedModel("get order", 0.9, 0.1, 0.1, "tools", "documents"), []
     table = measure(tmp_path, embed=embedder.embed, model=model, progress=lambda *step: steps.append(step))
-    assert {name: (row["n"], row["llama"]["score"]) for name, row in table.items()} == \
-           {"route": (2, 1.0), "tool": (1, 0.0), "evidence": (1, 1.0)}
+    assert {name: (row["n"], row["llama"]["score"]) for name, row in table.items()} == {
+        "route": (2, 1.0),
+        "tool": (1, 0.0),
+        "evidence": (1, 1.0),
+    }
     assert table["tool"]["signal"]["score"] == 1.0
     assert table["tool"]["gain"]["score"] == -1.0
     assert (table["route"]["signal"]["score"], table["route"]["llama_alone"]["score"]) == (1.0, 0.5)
@@ -44,8 +47,16 @@ def test_a_card_keeps_what_was_not_measured(tmp_path: Path):
     assert json.loads(card.read_text()) == {"model": "mine", "decisions": {"tool": {"n": 1}, "route": {"n": 9}}}
 
 
-@pytest.mark.parametrize(("line", "problem"), [("{", "line 1 is no JSON"), ("[]", "lacks question"), ("3", "line 1 is no JSON"),
-                                               ('{"question": "?", "expected": 0}', "lacks sentences"), ("", "it is empty")])
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("{", "line 1 is no JSON"),
+        ("[]", "lacks question"),
+        ("3", "line 1 is no JSON"),
+        ('{"question": "?", "expected": 0}', "lacks sentences"),
+        ("", "it is empty"),
+    ],
+)
 def test_a_line_that_is_no_case_is_named(tmp_path: Path, embedder: Embedder, line: str, problem: str):
     (tmp_path / "evidence.jsonl").write_text(line)
     with pytest.raises(CasesInvalid, match=problem) as error:

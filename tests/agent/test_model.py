@@ -18,12 +18,24 @@ from askfirst.errors import ModelDown, ModelReplyInvalid
 from askfirst.settings import Settings
 
 ROUTES = ("documents", "sub-questions", "tools", "direct")
-CANCEL = {"name": "cancel_order", "description": "Cancels an order.", "parameters": {
-    "type": "object", "required": ["order", "count"], "additionalProperties": False,
-    "properties": {"order": {"type": "string", "pattern": "^#W[0-9]{4}$"},
-                   "count": {"type": "integer", "minimum": 1, "maximum": 9}}}}
-ANSWER = {"name": "answer", "description": "Ends.", "parameters": {
-    "type": "object", "required": ["text"], "properties": {"text": {"type": "string", "maxLength": 40}}}}
+CANCEL = {
+    "name": "cancel_order",
+    "description": "Cancels an order.",
+    "parameters": {
+        "type": "object",
+        "required": ["order", "count"],
+        "additionalProperties": False,
+        "properties": {
+            "order": {"type": "string", "pattern": "^#W[0-9]{4}$"},
+            "count": {"type": "integer", "minimum": 1, "maximum": 9},
+        },
+    },
+}
+ANSWER = {
+    "name": "answer",
+    "description": "Ends.",
+    "parameters": {"type": "object", "required": ["text"], "properties": {"text": {"type": "string", "maxLength": 40}}},
+}
 ASKED = [{"role": "system", "content": "Act."}, {"role": "user", "content": "Cancel order #W1234."}]
 
 
@@ -185,8 +197,9 @@ def test_many_options_go_to_any_server_as_text_and_are_checked_here(stub: Callab
 
 
 @pytest.mark.parametrize(("offers", "asked"), [(("llama", "decisions"), "decisions"), (("llama",), "llama")])
-def test_an_adapter_at_a_url_goes_by_the_name_of_a_model_that_is_listed(stub: Callable[..., Any], settings: Settings,
-                                                                         offers: tuple[str, ...], asked: str) -> None:
+def test_an_adapter_at_a_url_goes_by_the_name_of_a_model_that_is_listed(
+    stub: Callable[..., Any], settings: Settings, offers: tuple[str, ...], asked: str
+) -> None:
     server = stub("hello", offers=offers)
     there = settings.model_copy(update={"model": server.url, "model_name": "llama"})
     with open_model(there) as model:

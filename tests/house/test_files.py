@@ -10,8 +10,12 @@ from askfirst import errors
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("agent", "tools", "retrieval", "finetune", "ui")
-FILES = [ROOT / "__init__.py", ROOT / "settings.py", ROOT / "errors.py",
-         *(path for part in (*PARTS, "examples") for path in sorted((ROOT / part).rglob("*.py")))]
+FILES = [
+    ROOT / "__init__.py",
+    ROOT / "settings.py",
+    ROOT / "errors.py",
+    *(path for part in (*PARTS, "examples") for path in sorted((ROOT / part).rglob("*.py"))),
+]
 CEILINGS = {"default": 300, "sql": 80, "toml": 60, "__init__.py": 30}
 LONGEST_FUNCTION = 50
 
@@ -107,8 +111,11 @@ def is_exempt(node: ast.ClassDef | ast.FunctionDef) -> bool:
 
 def every_error() -> list[type[errors.AskfirstError]]:
     """The error classes that carry a message of their own."""
-    return [each for each in vars(errors).values()
-            if isinstance(each, type) and issubclass(each, errors.AskfirstError) and "__init__" in vars(each)]
+    return [
+        each
+        for each in vars(errors).values()
+        if isinstance(each, type) and issubclass(each, errors.AskfirstError) and "__init__" in vars(each)
+    ]
 
 
 @pytest.mark.parametrize("error", every_error(), ids=lambda error: error.__name__)

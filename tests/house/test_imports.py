@@ -10,13 +10,27 @@ ROOT = Path(__file__).parents[2]
 PARTS = ("agent", "tools", "retrieval", "finetune", "ui")
 FILES = [path for part in PARTS for path in sorted((ROOT / part).rglob("*.py"))]
 HOMES = {
-    "langgraph": ("agent",), "langchain": ("agent",), "langchain_core": ("agent",), "langchain_openai": ("agent",),
-    "psycopg": ("retrieval", "tools/proposals.py"), "psycopg_pool": ("retrieval", "tools/proposals.py"),
-    "llama_index": ("retrieval",), "streamlit": ("ui",), "fastapi": ("ui",),
-    "torch": ("finetune",), "transformers": ("finetune",), "peft": ("finetune",), "trl": ("finetune",),
+    "langgraph": ("agent",),
+    "langchain": ("agent",),
+    "langchain_core": ("agent",),
+    "langchain_openai": ("agent",),
+    "psycopg": ("retrieval", "tools/proposals.py"),
+    "psycopg_pool": ("retrieval", "tools/proposals.py"),
+    "llama_index": ("retrieval",),
+    "streamlit": ("ui",),
+    "fastapi": ("ui",),
+    "torch": ("finetune",),
+    "transformers": ("finetune",),
+    "peft": ("finetune",),
+    "trl": ("finetune",),
 }
-LEFT_OF = {"agent": {"ui", "finetune"}, "tools": {"ui", "agent", "finetune"}, "retrieval": {"ui", "agent", "tools", "finetune"},
-           "finetune": {"ui", "agent", "tools", "retrieval"}, "ui": set()}
+LEFT_OF = {
+    "agent": {"ui", "finetune"},
+    "tools": {"ui", "agent", "finetune"},
+    "retrieval": {"ui", "agent", "tools", "finetune"},
+    "finetune": {"ui", "agent", "tools", "retrieval"},
+    "ui": set(),
+}
 ALLOWED = {("finetune/export.py", "agent/gguf.py")}
 
 
@@ -31,8 +45,9 @@ def test_a_library_is_named_only_in_its_home(path: Path):
 def test_nothing_imports_what_stands_left_of_it(path: Path):
     here = path.relative_to(ROOT)
     forbidden = LEFT_OF[here.parts[0]]
-    astray = {target for target in house_imports(path)
-              if target.split("/")[0] in forbidden and (here.as_posix(), target) not in ALLOWED}
+    astray = {
+        target for target in house_imports(path) if target.split("/")[0] in forbidden and (here.as_posix(), target) not in ALLOWED
+    }
     assert not astray, f"{here} imports {astray}"
 
 
@@ -44,8 +59,12 @@ def test_imports_inside_the_house_are_relative(path: Path):
 
 def absolute_imports(path: Path) -> set[str]:
     """The first words of the modules imported absolutely, at the top or inside a function."""
-    return {name.split(".")[0] for node in imports(path) if not getattr(node, "level", 0)
-            for name in ([alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""])}
+    return {
+        name.split(".")[0]
+        for node in imports(path)
+        if not getattr(node, "level", 0)
+        for name in ([alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""])
+    }
 
 
 def house_imports(path: Path) -> set[str]:

@@ -10,9 +10,18 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "build", "*.egg-info", "__pycache__", ".*_cache", ".hypothesis")
-READ = ("py.typed", "retrieval/migrations/*.sql", "finetune/recipes/*.toml", "finetune/*.jinja", "examples/shop/*.sql",
-        "examples/shop/data/*", "examples/shop/documents/*", "examples/manuals/*/*.md", "examples/manuals/*/LICENSE",
-        "models/*/config.json")
+READ = (
+    "py.typed",
+    "retrieval/migrations/*.sql",
+    "finetune/recipes/*.toml",
+    "finetune/*.jinja",
+    "examples/shop/*.sql",
+    "examples/shop/data/*",
+    "examples/shop/documents/*",
+    "examples/manuals/*/*.md",
+    "examples/manuals/*/LICENSE",
+    "models/*/config.json",
+)
 APP = """
 import agent, tools, ui
 import askfirst, askfirst.agent, askfirst.tools, askfirst.ui
@@ -54,8 +63,11 @@ def test_its_command_runs(installed: Path):
 
 @pytest.mark.parametrize("pattern", READ)
 def test_it_holds_what_the_package_reads(installed: Path, pattern: str):
-    assert {path.relative_to(ROOT) for path in ROOT.glob(pattern)} == \
-           {path.relative_to(installed / "askfirst") for path in (installed / "askfirst").glob(pattern)} != set()
+    assert (
+        {path.relative_to(ROOT) for path in ROOT.glob(pattern)}
+        == {path.relative_to(installed / "askfirst") for path in (installed / "askfirst").glob(pattern)}
+        != set()
+    )
 
 
 def test_no_test_is_shipped(installed: Path):

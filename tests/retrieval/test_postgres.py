@@ -168,7 +168,7 @@ def test_an_interrupted_creation_leaves_nothing_in_the_way(open_folder: Path):
         server.leave()
 
 
-@pytest.mark.parametrize("name", ["a" * 90, "comma, quote' and \"$HOME\" ü"])
+@pytest.mark.parametrize("name", ["a" * 90, 'comma, quote\' and "$HOME" ü'])
 def test_a_path_unfit_for_a_socket_gets_a_private_folder_elsewhere(open_folder: Path, name: str):
     server = EmbeddedPostgres(open_folder / name / "postgres")
     try:

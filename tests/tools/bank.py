@@ -50,8 +50,9 @@ def deposit(name: Name, amount: Amount, connection: Connection) -> Change:
 def promise(name: str, connection: Connection) -> Change:
     """Writes down a promise."""
     connection.execute("INSERT INTO promises VALUES (%s)", [name])
-    return Change(f"Promise {name}.", [], [{"promise": name, "at": row(connection, "SELECT clock_timestamp() AS at")}],
-                  varying=("at",))
+    return Change(
+        f"Promise {name}.", [], [{"promise": name, "at": row(connection, "SELECT clock_timestamp() AS at")}], varying=("at",)
+    )
 
 
 @tool(writes=True)

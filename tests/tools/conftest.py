@@ -51,7 +51,9 @@ def ledger(bank_database: Database, bank: ModuleType) -> Database:
 @pytest.fixture
 def proposed(ledger: Database, bank: ModuleType) -> Callable[..., Proposal]:
     """Proposes a deposit of 5 to Bob, or whatever is named."""
+
     def make(tool: str = "deposit", *, key: str = "run:1", hours: float = 1, **arguments: object) -> Proposal:
         arguments = arguments or {"name": "Bob Stone", "amount": 5}
         return propose(ledger, bank.BANK.get(tool), arguments, key=key, requester="agent", thread="t", run="run", hours=hours)
+
     return make

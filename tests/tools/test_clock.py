@@ -12,8 +12,20 @@ from askfirst.tools.clock import add_days, business_days, current_date, days_bet
 DAYS = st.dates(date(1900, 1, 1), date(2200, 1, 1))
 
 
-@pytest.mark.parametrize("text", ["2026-07-04", "2026/7/4", "4.7.2026", "4. July 2026", "July 4, 2026", "july 4th 2026",
-                                  "4 Jul 2026", "4th of July 2026", " Jul. 4  2026 "])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-07-04",
+        "2026/7/4",
+        "4.7.2026",
+        "4. July 2026",
+        "July 4, 2026",
+        "july 4th 2026",
+        "4 Jul 2026",
+        "4th of July 2026",
+        " Jul. 4  2026 ",
+    ],
+)
 def test_a_date_is_read_in_its_common_forms(text: str):
     assert read_date(text) == date(2026, 7, 4)
 
@@ -25,8 +37,9 @@ def test_a_date_with_slashes_is_read_where_only_one_order_fits():
         read_date("3/4/2026")
 
 
-@pytest.mark.parametrize("text", ["", "soon", "2026-02-30", "31.2.2026", "Foo 3 2026", "Ju 3 2026", "99/99/2026",
-                                  "2026-13-01", "1 2 3"])
+@pytest.mark.parametrize(
+    "text", ["", "soon", "2026-02-30", "31.2.2026", "Foo 3 2026", "Ju 3 2026", "99/99/2026", "2026-13-01", "1 2 3"]
+)
 def test_what_is_no_date_is_refused(text: str):
     with pytest.raises(ToolRetry, match="2026-07-04"):
         read_date(text)

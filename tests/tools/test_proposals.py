@@ -71,8 +71,15 @@ def test_twenty_proposers_under_one_key_make_one_proposal(ledger: Database, prop
     assert events(ledger) == ["proposed"]
 
 
-@pytest.mark.parametrize("arguments", [{"name": "Bob Stone"}, {"name": "Bob Stone", "amount": 0}, {"name": "Cleo", "amount": 5},
-                                       {"name": "Bob Stone", "amount": 5, "all": True}])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"name": "Bob Stone"},
+        {"name": "Bob Stone", "amount": 0},
+        {"name": "Cleo", "amount": 5},
+        {"name": "Bob Stone", "amount": 5, "all": True},
+    ],
+)
 def test_a_wrong_call_is_not_proposed(ledger: Database, proposed: Proposed, arguments: dict):
     with pytest.raises(ToolRetry):
         proposed(**arguments)
@@ -152,15 +159,29 @@ def test_an_expired_proposal_is_never_executed(ledger: Database, proposed: Propo
 
 
 def test_an_unknown_proposal_is_named(ledger: Database, bank: ModuleType):
-    for look in (lambda: proposal(ledger, "nope"), lambda: approve(ledger, bank.BANK, "nope", by="maria"),
-                 lambda: reject(ledger, "nope", by="maria", why="")):
+    for look in (
+        lambda: proposal(ledger, "nope"),
+        lambda: approve(ledger, bank.BANK, "nope", by="maria"),
+        lambda: reject(ledger, "nope", by="maria", why=""),
+    ):
         with pytest.raises(ProposalMissing, match="'nope'"):
             look()
 
 
-@pytest.mark.parametrize("column", ["arguments = '{\"name\": \"Bob Stone\", \"amount\": 500}'", "requester = 'someone else'",
-                                    "preview = 'harmless'", "basis = '{}'", "expires = expires + interval '1 day'",
-                                    "tool = 'promise'", "thread = 'x'", "digest = repeat('0', 64)", "schema_version = 'x'"])
+@pytest.mark.parametrize(
+    "column",
+    [
+        'arguments = \'{"name": "Bob Stone", "amount": 500}\'',
+        "requester = 'someone else'",
+        "preview = 'harmless'",
+        "basis = '{}'",
+        "expires = expires + interval '1 day'",
+        "tool = 'promise'",
+        "thread = 'x'",
+        "digest = repeat('0', 64)",
+        "schema_version = 'x'",
+    ],
+)
 def test_an_altered_proposal_is_refused(ledger: Database, proposed: Proposed, bank: ModuleType, column: str):
     made = proposed()
     run(ledger, f"UPDATE askfirst.proposals SET {column}")
@@ -231,13 +252,22 @@ def test_a_wrong_edit_is_refused_and_the_proposal_waits(ledger: Database, propos
     assert balance(ledger) == 20
 
 
-@pytest.mark.parametrize(("tool", "arguments", "meanwhile", "why"), [
-    ("deposit", {"name": "Bob Stone", "amount": 5}, "ALTER TABLE accounts ADD CHECK (balance < 22)", "accounts_balance_check1"),
-    ("deposit", {"name": "Bob Stone", "amount": 5}, "DELETE FROM accounts WHERE name = 'Bob Stone'", "cannot be 'Bob Stone'"),
-    ("promise", {"name": "tea"}, "INSERT INTO promises VALUES ('tea')", "promises_name_key"),
-])
+@pytest.mark.parametrize(
+    ("tool", "arguments", "meanwhile", "why"),
+    [
+        (
+            "deposit",
+            {"name": "Bob Stone", "amount": 5},
+            "ALTER TABLE accounts ADD CHECK (balance < 22)",
+            "accounts_balance_check1",
+        ),
+        ("deposit", {"name": "Bob Stone", "amount": 5}, "DELETE FROM accounts WHERE name = 'Bob Stone'", "cannot be 'Bob Stone'"),
+        ("promise", {"name": "tea"}, "INSERT INTO promises VALUES ('tea')", "promises_name_key"),
+    ],
+)
 def test_a_write_that_fails_is_told_and_leaves_nothing_half_done(
-        ledger: Database, proposed: Proposed, bank: ModuleType, tool: str, arguments: dict, meanwhile: str, why: str):
+    ledger: Database, proposed: Proposed, bank: ModuleType, tool: str, arguments: dict, meanwhile: str, why: str
+):
     made = proposed(tool, **arguments)
     run(ledger, meanwhile)
     before = run(ledger, "SELECT (SELECT sum(balance) FROM accounts), (SELECT count(*) FROM promises)")
@@ -251,7 +281,8 @@ def test_a_write_that_fails_is_told_and_leaves_nothing_half_done(
 
 
 def test_an_interruption_is_no_failure_and_the_proposal_waits(
-        ledger: Database, proposed: Proposed, bank: ModuleType, monkeypatch: pytest.MonkeyPatch):
+    ledger: Database, proposed: Proposed, bank: ModuleType, monkeypatch: pytest.MonkeyPatch
+):
     made = proposed()
     monkeypatch.setattr(ledger_module, "PATIENCE", "100ms")
     with ledger.transaction() as connection:
@@ -261,10 +292,12 @@ def test_an_interruption_is_no_failure_and_the_proposal_waits(
     assert approve(ledger, bank.BANK, made.id, by="maria").state == "executed"
 
 
-@pytest.mark.parametrize(("point", "written"), [("written", False), ("approved", False), ("executed", False),
-                                                ("committed", True)])
+@pytest.mark.parametrize(
+    ("point", "written"), [("written", False), ("approved", False), ("executed", False), ("committed", True)]
+)
 def test_a_process_killed_while_approving_has_written_all_or_nothing(
-        ledger: Database, proposed: Proposed, bank: ModuleType, point: str, written: bool):
+    ledger: Database, proposed: Proposed, bank: ModuleType, point: str, written: bool
+):
     made = proposed()
     command = [sys.executable, bank.__file__, ledger.url, made.id, point]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -281,17 +314,23 @@ def test_a_process_killed_while_approving_has_written_all_or_nothing(
 
 def test_a_write_tool_cannot_be_called(bank: ModuleType, ledger: Database):
     with ledger.connection() as connection:
-        for call in (lambda: bank.deposit("Ann", 5, connection),
-                     lambda: bank.deposit.call({"name": "Ann", "amount": 5}, connection=connection)):
+        for call in (
+            lambda: bank.deposit("Ann", 5, connection),
+            lambda: bank.deposit.call({"name": "Ann", "amount": 5}, connection=connection),
+        ):
             with pytest.raises(ToolInvalid, match="can only be proposed"):
                 call()
     assert balance(ledger, "Ann") == 10
 
 
 def test_only_the_ledger_names_the_function_that_performs():
-    named = {path.relative_to(ROOT).as_posix() for part in ("agent", "tools", "retrieval", "ui", "examples")
-             for path in (ROOT / part).rglob("*.py") for node in ast.walk(ast.parse(path.read_text("utf-8")))
-             if isinstance(node, ast.ImportFrom) and any(each.name == "perform" for each in node.names)}
+    named = {
+        path.relative_to(ROOT).as_posix()
+        for part in ("agent", "tools", "retrieval", "ui", "examples")
+        for path in (ROOT / part).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ImportFrom) and any(each.name == "perform" for each in node.names)
+    }
     assert named == {"tools/proposals.py"}
 
 

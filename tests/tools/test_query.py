@@ -29,7 +29,10 @@ def test_the_tool_tells_its_tables_and_answers(ledger: Database, settings: Setti
     tool = sql_tool(configured(settings), ledger)
     assert tool.description.endswith("Tables: public.accounts(name, balance); public.promises(name).")
     assert tool.call({"statement": "SELECT name, balance::numeric / 4 FROM accounts ORDER BY 1"}) == {
-        "columns": ["name", "?column?"], "rows": [["Ann", 2.5], ["Bob Stone", 5.0]], "note": None}
+        "columns": ["name", "?column?"],
+        "rows": [["Ann", 2.5], ["Bob Stone", 5.0]],
+        "note": None,
+    }
 
 
 def test_rows_beyond_the_limit_are_cut_and_it_says_so(ledger: Database, settings: Settings):
@@ -39,11 +42,16 @@ def test_rows_beyond_the_limit_are_cut_and_it_says_so(ledger: Database, settings
     assert (len(answer["rows"]), answer["note"]) == (200, "Only the first 200 rows are shown.")
 
 
-@pytest.mark.parametrize(("statement", "sentence"), [
-    ("SELECT nothing FROM accounts", 'column "nothing" does not exist'), ("SELECT 1 / 0", "division by zero"),
-    ("SELECT 'a%s' + 1", "invalid input syntax"), ("DELETE FROM accounts", "Only one SELECT"),
-    ("SELECT * FROM askfirst.proposals", "is not allowed"),
-])
+@pytest.mark.parametrize(
+    ("statement", "sentence"),
+    [
+        ("SELECT nothing FROM accounts", 'column "nothing" does not exist'),
+        ("SELECT 1 / 0", "division by zero"),
+        ("SELECT 'a%s' + 1", "invalid input syntax"),
+        ("DELETE FROM accounts", "Only one SELECT"),
+        ("SELECT * FROM askfirst.proposals", "is not allowed"),
+    ],
+)
 def test_a_mistake_in_the_statement_is_told(ledger: Database, settings: Settings, statement: str, sentence: str):
     with pytest.raises(ToolRetry, match=sentence):
         sql_tool(configured(settings), ledger).call({"statement": statement})
@@ -57,13 +65,19 @@ def test_a_slow_statement_is_stopped(ledger: Database, settings: Settings, monke
         sql_tool(configured(settings), ledger).call({"statement": "SELECT count(*) FROM promises a, promises b, promises c"})
 
 
-@pytest.mark.parametrize(("statement", "sentence"), [
-    ("SELECT * FROM promises", "permission denied"), ("SELECT pg_read_file('/etc/passwd')", "permission denied"),
-    ("SELECT * FROM askfirst.audit", "permission denied"), ("UPDATE accounts SET balance = 0", "syntax error"),
-    ("WITH a AS (DELETE FROM public.accounts RETURNING 1) SELECT * FROM a", "data-modifying"),
-])
+@pytest.mark.parametrize(
+    ("statement", "sentence"),
+    [
+        ("SELECT * FROM promises", "permission denied"),
+        ("SELECT pg_read_file('/etc/passwd')", "permission denied"),
+        ("SELECT * FROM askfirst.audit", "permission denied"),
+        ("UPDATE accounts SET balance = 0", "syntax error"),
+        ("WITH a AS (DELETE FROM public.accounts RETURNING 1) SELECT * FROM a", "data-modifying"),
+    ],
+)
 def test_role_and_cursor_stop_what_a_hole_in_the_guard_would_let_through(
-        ledger: Database, role: str, statement: str, sentence: str):
+    ledger: Database, role: str, statement: str, sentence: str
+):
     with pytest.raises(Exception, match=rf"{sentence}|does not exist"):
         query._answered(ledger.connection, statement, role)
 
@@ -80,8 +94,10 @@ def test_a_database_of_its_own_is_reached_by_url_and_a_missing_role_is_said(ledg
     url = make_conninfo(ledger.url, user="poor")
     tool = sql_tool(configured(settings, sql_url=url, sql_tables=("accounts",)), ledger)
     assert tool.call({"statement": "SELECT count(*) FROM accounts"}) == {
-        "columns": ["count"], "rows": [[2]],
-        "note": "No reader role could be created: only the guard and the read-only transaction protect this."}
+        "columns": ["count"],
+        "rows": [[2]],
+        "note": "No reader role could be created: only the guard and the read-only transaction protect this.",
+    }
 
 
 def test_there_is_no_tool_without_tables_and_an_unknown_table_is_refused(ledger: Database, settings: Settings):

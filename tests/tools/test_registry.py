@@ -30,9 +30,13 @@ def shelf_items(connection: Connection, arguments: Mapping[str, Any]) -> list[st
 
 
 @tool
-def find_thing(room: str, things: Annotated[list[Annotated[str, Choices(shelf_items)]], Field(min_length=1, description="what")],
-               connection: Connection, limit: Annotated[int, Field(ge=1, le=9)] = 3,
-               order: Literal["new", "old"] = "new") -> list[Place]:
+def find_thing(
+    room: str,
+    things: Annotated[list[Annotated[str, Choices(shelf_items)]], Field(min_length=1, description="what")],
+    connection: Connection,
+    limit: Annotated[int, Field(ge=1, le=9)] = 3,
+    order: Literal["new", "old"] = "new",
+) -> list[Place]:
     """Finds where things lie.
     Only rooms of this house are known.
     """
@@ -40,13 +44,24 @@ def find_thing(room: str, things: Annotated[list[Annotated[str, Choices(shelf_it
 
 
 def test_the_model_is_told_name_instructions_and_schema():
-    assert find_thing.function_schema() == {"type": "function", "function": {
-        "name": "find_thing", "description": "Finds where things lie.\nOnly rooms of this house are known.",
-        "parameters": {"type": "object", "additionalProperties": False, "required": ["room", "things"], "properties": {
-            "room": {"type": "string"},
-            "things": {"type": "array", "items": {"type": "string"}, "minItems": 1, "description": "what"},
-            "limit": {"type": "integer", "minimum": 1, "maximum": 9, "default": 3},
-            "order": {"type": "string", "enum": ["new", "old"], "default": "new"}}}}}
+    assert find_thing.function_schema() == {
+        "type": "function",
+        "function": {
+            "name": "find_thing",
+            "description": "Finds where things lie.\nOnly rooms of this house are known.",
+            "parameters": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["room", "things"],
+                "properties": {
+                    "room": {"type": "string"},
+                    "things": {"type": "array", "items": {"type": "string"}, "minItems": 1, "description": "what"},
+                    "limit": {"type": "integer", "minimum": 1, "maximum": 9, "default": 3},
+                    "order": {"type": "string", "enum": ["new", "old"], "default": "new"},
+                },
+            },
+        },
+    }
     assert find_thing.returns["items"] == {"$ref": "#/$defs/Place"}
     assert (find_thing.writes, bank_like().writes, bank_like().returns) == (False, True, None)
 
@@ -56,6 +71,7 @@ def bank_like():
     def spend(amount: int, connection: Connection) -> Change:
         """Spends money."""
         return Change("Spent.", [], [])
+
     return spend
 
 
@@ -66,17 +82,26 @@ def test_arguments_are_made_canonical(ledger: Database):
     assert find_thing.validate({"room": "x", "things": ["y"]}) == {"room": "x", "things": ["y"], "limit": 3, "order": "new"}
 
 
-@pytest.mark.parametrize(("arguments", "sentence"), [
-    ({"room": "kitchen"}, "things: Field required (what)"),
-    ({"room": "kitchen", "things": []}, "things: List should have at least 1 item"),
-    ({"room": "kitchen", "things": ["Fern"], "limit": 10}, "limit: Input should be less than or equal to 9"),
-    ({"room": "kitchen", "things": ["Fern"], "order": "best"}, "order: Input should be 'new' or 'old'"),
-    ({"room": "kitchen", "things": ["Fern"], "colour": "red"}, "colour: not an argument; there are room, things, limit, order"),
-    ({"room": "kitchen", "things": ["Fern"]}, "things cannot be 'Fern'. It must be one of: Bread Knife; Butter Knife; Spoons."),
-    ({"room": "kitchen", "things": ["knife"]}, "It must be one of: Bread Knife; Butter Knife."),
-    ({"room": "cellar", "things": ["wine"]}, "There is no room cellar."),
-    (["room"], "Input should be a valid dictionary"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"room": "kitchen"}, "things: Field required (what)"),
+        ({"room": "kitchen", "things": []}, "things: List should have at least 1 item"),
+        ({"room": "kitchen", "things": ["Fern"], "limit": 10}, "limit: Input should be less than or equal to 9"),
+        ({"room": "kitchen", "things": ["Fern"], "order": "best"}, "order: Input should be 'new' or 'old'"),
+        (
+            {"room": "kitchen", "things": ["Fern"], "colour": "red"},
+            "colour: not an argument; there are room, things, limit, order",
+        ),
+        (
+            {"room": "kitchen", "things": ["Fern"]},
+            "things cannot be 'Fern'. It must be one of: Bread Knife; Butter Knife; Spoons.",
+        ),
+        ({"room": "kitchen", "things": ["knife"]}, "It must be one of: Bread Knife; Butter Knife."),
+        ({"room": "cellar", "things": ["wine"]}, "There is no room cellar."),
+        (["room"], "Input should be a valid dictionary"),
+    ],
+)
 def test_a_wrong_call_is_told_what_would_be_right(ledger: Database, arguments: Any, sentence: str):
     with ledger.connection() as connection, pytest.raises(ToolRetry) as refused:
         find_thing.validate(arguments, connection)
@@ -98,6 +123,7 @@ def test_a_long_list_of_choices_is_shortened_to_the_nearest():
     def pick(number: Annotated[str, Choices(lambda connection, arguments: [f"number {each}" for each in range(100)])]) -> str:
         """Picks a number."""
         return number
+
     with pytest.raises(ToolRetry) as refused:
         pick.values({"number": "numbr 7"}, object())  # type: ignore[arg-type]
     assert "number 7;" in str(refused.value)
@@ -129,6 +155,7 @@ def test_an_authors_mistake_is_a_failure_of_the_tool():
     def divide(number: int) -> float:
         """Divides by zero."""
         return number / 0
+
     with pytest.raises(ToolFailed, match="'divide' failed: ZeroDivisionError: division by zero"):
         divide.call({"number": 1})
     assert divide.call.__doc__
@@ -164,6 +191,7 @@ def test_two_tools_of_one_name_are_refused(bank: ModuleType):
     def balance() -> int:
         """Another balance."""
         return 0
+
     with pytest.raises(ToolInvalid, match="two tools have this name"):
         Registry([bank.balance, balance])
     assert len(Registry([bank.balance, bank.balance])) == 1

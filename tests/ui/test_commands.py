@@ -27,8 +27,19 @@ def test_ask_shows_text_and_sources(run: Run):
 
 def test_ask_gives_programs_the_contract(run: Run, assistant: Assistant):
     answer = only_object(run("ask", "Which reasons for cancelling an order are accepted?", "--json"))
-    assert list(answer) == ["question", "text", "status", "routes", "citations", "sub_questions", "steps", "proposals", "usage",
-                            "thread", "run"]
+    assert list(answer) == [
+        "question",
+        "text",
+        "status",
+        "routes",
+        "citations",
+        "sub_questions",
+        "steps",
+        "proposals",
+        "usage",
+        "thread",
+        "run",
+    ]
     for each in answer["citations"]:
         assert assistant.document(each["document"]).text[each["start"] : each["end"]] == each["quote"]
 
@@ -42,8 +53,17 @@ def test_steps_are_shown_on_demand(run: Run):
     assert "calculate(" in run("ask", "What is 12.5% of 1,299.90?", "--steps")[1]
 
 
-@pytest.mark.parametrize("words", [("ask", "q", "--collection", "nope"), ("ask", "x" * 100_000), ("ask", " "),
-                                   ("proposals", "show", "nope"), ("proposals", "new", "nope"), ("ingest", "/no/such/folder")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("ask", "q", "--collection", "nope"),
+        ("ask", "x" * 100_000),
+        ("ask", " "),
+        ("proposals", "show", "nope"),
+        ("proposals", "new", "nope"),
+        ("ingest", "/no/such/folder"),
+    ],
+)
 def test_a_wrong_call_is_one_line_and_exit_code_2(run: Run, words: tuple[str, ...]):
     code, out, errors = run(*words)
     assert (code, out) == (2, "")
@@ -52,8 +72,9 @@ def test_a_wrong_call_is_one_line_and_exit_code_2(run: Run, words: tuple[str, ..
 
 
 def test_a_proposal_is_made_shown_approved_and_audited(run: Run, pending: str):
-    made = only_object(run("proposals", "new", "cancel_order", "--set", f"order_id={pending}", "--set", "reason=no longer needed",
-                           "--json"))
+    made = only_object(
+        run("proposals", "new", "cancel_order", "--set", f"order_id={pending}", "--set", "reason=no longer needed", "--json")
+    )
     assert made["id"] in run("proposals", "list")[1]
     assert "status: pending -> cancelled" in run("proposals", "show", made["id"])[1]
     assert only_object(run("proposals", "approve", made["id"], "--by", "maria", "--json"))["status"] == "answered"
@@ -62,15 +83,17 @@ def test_a_proposal_is_made_shown_approved_and_audited(run: Run, pending: str):
 
 
 def test_an_approval_may_change_an_argument(run: Run, pending: str):
-    made = only_object(run("proposals", "new", "cancel_order", "--set", f"order_id={pending}", "--set", "reason=no longer needed",
-                           "--json"))
+    made = only_object(
+        run("proposals", "new", "cancel_order", "--set", f"order_id={pending}", "--set", "reason=no longer needed", "--json")
+    )
     run("proposals", "approve", made["id"], "--set", "reason=ordered by mistake")
     assert only_object(run("proposals", "show", made["id"], "--json"))["arguments"]["reason"] == "ordered by mistake"
 
 
 def test_a_second_decision_is_refused(run: Run, pending: str):
-    made = only_object(run("proposals", "new", "cancel_order", "--set", f"order_id={pending}", "--set", "reason=no longer needed",
-                           "--json"))
+    made = only_object(
+        run("proposals", "new", "cancel_order", "--set", f"order_id={pending}", "--set", "reason=no longer needed", "--json")
+    )
     run("proposals", "reject", made["id"], "--why", "not now")
     code, _, errors = run("proposals", "approve", made["id"])
     assert code == 2

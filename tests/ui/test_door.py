@@ -9,14 +9,17 @@ from askfirst.agent.state import Answer
 from askfirst.ui.door import Door, free_first, plain
 
 
-@pytest.mark.parametrize(("line", "moved"), [
-    ("ask hello --json", "--json ask hello"),
-    ("ask hello --collection handbook", "--collection handbook ask hello"),
-    ("tools list --tools one --tools=two", "--tools one --tools=two tools list"),
-    ("tune sft --json --home x", "tune sft --json --home x"),
-    ("ask -- --json", "ask -- --json"),
-    ("ask hello --collection", "--collection  ask hello"),
-])
+@pytest.mark.parametrize(
+    ("line", "moved"),
+    [
+        ("ask hello --json", "--json ask hello"),
+        ("ask hello --collection handbook", "--collection handbook ask hello"),
+        ("tools list --tools one --tools=two", "--tools one --tools=two tools list"),
+        ("tune sft --json --home x", "tune sft --json --home x"),
+        ("ask -- --json", "ask -- --json"),
+        ("ask hello --collection", "--collection  ask hello"),
+    ],
+)
 def test_free_options_may_stand_anywhere(line: str, moved: str):
     assert " ".join(free_first(line.split())) == moved
 

@@ -35,9 +35,22 @@ def read(picture: RenderableType) -> str:
 
 def proposal(**changes: Any) -> Proposal:
     now = datetime(2026, 11, 21, 12, tzinfo=UTC)
-    values = {"id": "ab12", "tool": "cancel_order", "arguments": {"order": "#W1"}, "preview": CHANGE, "digest": "d",
-              "expires": now, "state": "waiting", "requested_by": "maria", "decided_by": None, "why": None, "result": None,
-              "thread": "", "run": "", "created": now}
+    values = {
+        "id": "ab12",
+        "tool": "cancel_order",
+        "arguments": {"order": "#W1"},
+        "preview": CHANGE,
+        "digest": "d",
+        "expires": now,
+        "state": "waiting",
+        "requested_by": "maria",
+        "decided_by": None,
+        "why": None,
+        "result": None,
+        "thread": "",
+        "run": "",
+        "created": now,
+    }
     return Proposal(**(values | changes))
 
 
@@ -105,9 +118,11 @@ def test_foreign_text_cannot_steer_the_terminal():
     waiting = ProposalView("i", EVIL, {EVIL: EVIL}, EVIL, "d", "2026-11-24T12:00:00+00:00")
     cited, part = Citation(EVIL, 0, 1, EVIL, 1.0), SubQuestion(EVIL, EVIL, "failed")
     answer = Answer("q", EVIL, "waiting", (), (cited,), (part,), (step,), (waiting,))
-    pictures = (show.answer(answer, heading=lambda citation: EVIL, steps=True),
-                show.proposals([proposal(preview=EVIL, requested_by=EVIL, tool=EVIL)]),
-                show.evidence([Evidence(EVIL, EVIL, EVIL, 0, 1, EVIL, 0.5)]))
+    pictures = (
+        show.answer(answer, heading=lambda citation: EVIL, steps=True),
+        show.proposals([proposal(preview=EVIL, requested_by=EVIL, tool=EVIL)]),
+        show.evidence([Evidence(EVIL, EVIL, EVIL, 0, 1, EVIL, 0.5)]),
+    )
     for picture in pictures:
         assert not {"\x07", "\u202e"} & set(seen(picture))
         assert "\x1b[2J" not in seen(picture)
