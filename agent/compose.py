@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..retrieval.documents import Evidence
+from ..tools.proposals import Proposal
 from . import wording
 from .arguments import refers_back
 from .means import Means, State
 from .prompts import word_answer
 from .proof import proved
-from .state import Answer, Citation, ProposalView, Status, Step, Usage, read_sub_question
+from .state import Answer, Citation, ProposalView, Status, Usage, read_step, read_sub_question
 
 SEARCH, PARTS = "search_documents", "ask_sub_questions"
 Found = tuple[str, Status, tuple[Citation, ...]]
@@ -31,6 +32,11 @@ def waiting(state: State, usage: Usage) -> Answer:
     views = [ProposalView(**view) for view in state["proposals"]]
     read = any(step["tool"] in (SEARCH, PARTS) for step in state["steps"])
     return _answer(state, usage, (wording.waiting(views, after_documents=read), "waiting", ()))
+
+
+def view_of(proposal: Proposal) -> ProposalView:
+    """A proposal of the ledger as an answer shows it."""
+    return ProposalView(proposal.id, proposal.tool, proposal.arguments, proposal.preview, proposal.digest, str(proposal.expires))
 
 
 def in_context(state: State) -> str:
@@ -98,7 +104,7 @@ def _answer(state: State, usage: Usage, found: Found) -> Answer:
         routes=tuple(state.get("routes") or ()),
         citations=citations,
         sub_questions=tuple(read_sub_question(part) for part in state.get("sub_questions") or ()),
-        steps=tuple(Step(**{key: value for key, value in step.items() if key != "value"}) for step in state["steps"]),
+        steps=tuple(read_step(step) for step in state["steps"]),
         proposals=tuple(ProposalView(**view) for view in state.get("proposals") or ()),
         usage=usage,
         thread=state["thread"],

@@ -15,6 +15,7 @@ from . import signals
 from .arguments import Ask, Embed, Sources, fill
 from .evidence import Sentence, choose_sentences, rank_sentences, support, weighed
 from .model import LanguageModel, Reply
+from .prompts import tool_lines
 from .replies import spans
 from .signals import Candidate
 from .split import split
@@ -114,7 +115,7 @@ class Decisions:
 
     def _named(self, question: str, found: Sequence[Candidate]) -> list[Candidate]:
         """The one of the candidates that the Llama names; none where it says so."""
-        lines = "\n".join(f"- {plain(c.tool.name)}: {c.tool.description.splitlines()[0].rstrip('.')}" for c in found)
+        lines = tool_lines((c.tool.name, c.tool.description) for c in found)
         named = self._choose("tool", [*(plain(c.tool.name) for c in found), "none"], question=question, tools=lines)
         return [candidate for candidate in found if plain(candidate.tool.name) == named]
 

@@ -15,6 +15,7 @@ from . import signals
 from .arguments import Embed, from_text
 from .evidence import rank_sentences, weighed
 from .model import LanguageModel
+from .prompts import tool_lines
 from .split import split
 from .words import plain, stems
 
@@ -139,7 +140,7 @@ def _llama(decision: str, case: Mapping[str, Any], model: LanguageModel) -> Any:
     if decision == "route":
         return model.choose("route", ("documents", "sub-questions", "tools", "direct"), question=question).value
     if decision == "tool":
-        lines = "\n".join(f"- {plain(t['name'])}: {t['description'].rstrip('.')}" for t in case["tools"])
+        lines = tool_lines((t["name"], t["description"]) for t in case["tools"])
         named = model.choose("tool", [*(plain(t["name"]) for t in case["tools"]), "none"], question=question, tools=lines).value
         return next((t["name"] for t in case["tools"] if plain(t["name"]) == named), "none")
     if decision == "arguments":

@@ -17,12 +17,12 @@ from langgraph.types import interrupt
 from ..errors import ProposalInvalid, ToolRetry
 from ..tools.proposals import propose as enter_proposal
 from .arguments import Sources
-from .compose import PARTS, SEARCH, compose, in_context
+from .compose import PARTS, SEARCH, compose, in_context, view_of
 from .means import Means, State
 from .model import metered
 from .parts import answer_parts
 from .react import next_action
-from .state import Budget, ProposalView, Step, Usage
+from .state import Budget, Step, Usage
 from .words import storable
 
 Node = Callable[[State, Runtime[Means]], State]
@@ -66,7 +66,7 @@ def _first(state: State, means: Means) -> State:
     with means.database.connection() as connection:
         sources = replace(_sources(state, means), connection=connection)
         plan = means.decisions.plan(state["question"], list(means.registry), sources, best, forced=state.get("forced_route"))
-    known = {"routes": [plan.route], "evidence": [asdict(item) for item in evidence], "parts": list(plan.parts)}
+    known = {"routes": [plan.route], "parts": list(plan.parts)}
     if plan.route == "direct":
         return {**known, "action": {"kind": "answer"}}
     if plan.route == "tools" and plan.goal:
@@ -74,7 +74,8 @@ def _first(state: State, means: Means) -> State:
     route = {"route": plan.decided_by["route"]}
     if plan.route == "sub-questions":
         return {**known, "action": _call(PARTS, {"questions": list(plan.parts)}, {**route, "decompose": who["decompose"]})}
-    return {**known, "action": _call(SEARCH, {"question": question}, {**route, "evidence": who["evidence"]})}
+    found = {"evidence": [asdict(item) for item in evidence]}
+    return {**known, **found, "action": _call(SEARCH, {"question": question}, {**route, "evidence": who["evidence"]})}
 
 
 def _following(state: State, means: Means) -> State:
@@ -106,9 +107,11 @@ def act(state: State, runtime: Runtime[Means]) -> State:
     value, error = None, None
     try:
         if action["tool"] == SEARCH:
-            evidence = means.search(action["arguments"]["question"], state["collection"])
-            found = {"evidence": [asdict(item) for item in evidence]}
-            value = [{"document": item.document, "score": round(item.score, 3), "text": item.text} for item in evidence]
+            found = {"evidence": _searched(state, means)}
+            value = [
+                {"document": item["document"], "score": round(item["score"], 3), "text": item["text"]}
+                for item in found["evidence"]
+            ]
         elif action["tool"] == PARTS:
             answered = answer_parts(action["arguments"]["questions"], state["collection"], means)
             found = {"sub_questions": [asdict(part) for part in answered]}
@@ -120,6 +123,13 @@ def act(state: State, runtime: Runtime[Means]) -> State:
     step = _step(state, action, value, error, began)
     runtime.stream_writer({"step": step})
     return {"steps": [step], **found}
+
+
+def _searched(state: State, means: Means) -> list[dict[str, Any]]:
+    """The evidence for the chosen search; what routing has already found for it is not searched again."""
+    if not state["steps"] and state.get("evidence"):
+        return state["evidence"]
+    return [asdict(item) for item in means.search(state["action"]["arguments"]["question"], state["collection"])]
 
 
 def propose(state: State, runtime: Runtime[Means]) -> State:
@@ -141,10 +151,9 @@ def propose(state: State, runtime: Runtime[Means]) -> State:
         step = _step(state, action, None, str(refusal), began)
         runtime.stream_writer({"step": step})
         return {"steps": [step], "action": {"kind": "choose"}}
-    view = ProposalView(entered.id, entered.tool, entered.arguments, entered.preview, entered.digest, str(entered.expires))
     step = _step(state, action, f"proposed as {entered.id}", None, began)
     runtime.stream_writer({"step": step})
-    return {"steps": [step], "proposals": [asdict(view)], "elapsed": usage(state).seconds, "action": {"kind": "wait"}}
+    return {"steps": [step], "proposals": [asdict(view_of(entered))], "elapsed": usage(state).seconds, "action": {"kind": "wait"}}
 
 
 def wait(state: State, runtime: Runtime[Means]) -> State:

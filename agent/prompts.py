@@ -6,8 +6,10 @@ The stable part comes first, so that the server's prefix cache serves it again a
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from .words import plain
 
 Prompts = Mapping[str, Mapping[str, Any]]
 
@@ -56,6 +58,11 @@ def word_answer(question: str, observations: Sequence[str]) -> list[dict[str, st
     """Messages that ask for the final words from what was observed."""
     seen = "\n".join(map(_observation, observations))
     return [_said("system", WORD_ANSWER), _said("user", f"{question}\n\n{seen}")]
+
+
+def tool_lines(tools: Iterable[tuple[str, str]]) -> str:
+    """Names and descriptions as the decision `tool` lists them: the form of `line` in finetune/prompts.toml."""
+    return "\n".join(f"- {plain(name)}: {description.splitlines()[0].rstrip('.')}" for name, description in tools)
 
 
 def _observed(steps: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:

@@ -39,11 +39,7 @@ def unproved(text: str, sources: Sequence[str]) -> list[Unproved]:
 
 def proved(text: str, sources: Sequence[str]) -> str:
     """The text without the sentences that fail."""
-    failing = {found.sentence for found in unproved(text, sources)}
-    kept = [
-        line for line in re.split(r"(?<=[.!?])(?=\s)", text) if MARK.sub("", line).strip() not in {f.strip() for f in failing}
-    ]
-    return "".join(kept).strip()
+    return "".join(part for part in re.split(r"(?<=[.!?])(?=\s)|(?<=\n)", text) if not unproved(part, sources)).strip()
 
 
 def _number(text: str) -> str:

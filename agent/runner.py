@@ -12,7 +12,7 @@ from . import compose, runs, wording
 from .graph import build
 from .means import Means
 from .nodes import usage
-from .state import Answer, ProposalView, Step, read_answer
+from .state import Answer, Step, read_answer, read_step
 
 
 class Runner:
@@ -60,7 +60,7 @@ class Runner:
         with self.means.database.watched():
             for piece in self._graph.stream(given, config, context=self.means, stream_mode="custom", durability="sync"):
                 if "step" in piece:
-                    yield Step(**{key: value for key, value in piece["step"].items() if key != "value"})
+                    yield read_step(piece["step"])
                 elif piece.get("text"):
                     yield piece["text"]
 
@@ -71,12 +71,11 @@ class Runner:
 
 
 def _decided(proposal: Proposal, decision: Mapping[str, Any]) -> Answer:
-    view = ProposalView(proposal.id, proposal.tool, proposal.arguments, proposal.preview, proposal.digest, str(proposal.expires))
     return Answer(
         question=f"{proposal.tool} {proposal.arguments}",
         text=wording.decided(proposal.tool, decision),
         status="answered",
-        proposals=(view,),
+        proposals=(compose.view_of(proposal),),
         thread=proposal.thread,
         run=proposal.run,
     )

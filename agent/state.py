@@ -121,6 +121,11 @@ def read_answer(stored: Mapping[str, Any]) -> Answer:
     )
 
 
+def read_step(stored: Mapping[str, Any]) -> Step:
+    """The `Step` of a run's record, which keeps the tool's own value besides."""
+    return Step(**{key: value for key, value in stored.items() if key != "value"})
+
+
 def read_sub_question(stored: Mapping[str, Any]) -> SubQuestion:
     """The `SubQuestion` stored as plain JSON."""
     return SubQuestion(**{**stored, "citations": _citations(stored["citations"])})

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from askfirst import Assistant
+from askfirst.agent.proof import quotes_stand
 from askfirst.agent.state import Answer
 from askfirst.examples import shop
 
@@ -54,7 +55,7 @@ def what_is_wrong(case: dict[str, Any], answer: Answer, assistant: Assistant) ->
             return f"none of {alternatives} in the text"
     if any(each.casefold() in text for each in case.get("excludes") or ()):
         return "the text holds what it must not"
-    if not all(assistant.document(c.document).text[c.start : c.end] == c.quote for c in answer.citations):
+    if not quotes_stand(answer.citations, lambda name: assistant.document(name).text):
         return "a quote does not stand in its document"
     return _wrong_proposal(case, answer) if case.get("tool") else None
 

@@ -1,8 +1,4 @@
-"""What the agent's tests share.
-
-An assistant on the real database and the real embedder, with the shop's data; its model is scripted and bound by a card.
-A model server that misbehaves by script, where a real one would not.
-"""
+"""What the agent's tests share: a model server that misbehaves by script, where a real one would not."""
 
 import contextlib
 import json
@@ -13,33 +9,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-
-from askfirst.agent.assistant import Assistant
-from askfirst.agent.model import ScriptedModel
-from askfirst.examples import shop
-from askfirst.settings import Settings
-
-SIGNALS_ONLY = {"decisions": {}}  # a card that proves nothing: every decision is a signal's
-
-
-@pytest.fixture(scope="module")
-def assistant(settings: Settings) -> Iterator[Assistant]:
-    with Assistant.open(
-        settings=settings, collection="shop", tools=["askfirst.examples.shop"], model=ScriptedModel(card=SIGNALS_ONLY)
-    ) as opened:
-        with opened.database.connection() as connection:
-            shop.reset(connection)
-        opened.ingest(shop.DOCUMENTS)
-        yield opened
-
-
-@pytest.fixture
-def pending(assistant: Assistant) -> str:
-    """The number of an order that can still be cancelled."""
-    with assistant.database.connection() as connection:
-        row = connection.execute("SELECT min(order_id) FROM shop.orders WHERE status = 'pending'").fetchone()
-    assert row
-    return row[0]
 
 
 class Stub:

@@ -26,3 +26,7 @@ def test_a_quote_must_stand_at_its_span() -> None:
     right = Citation("a", 0, 6, "Orders", 1.0)
     assert quotes_stand([right], lambda _: SOURCE)
     assert not quotes_stand([Citation("a", 1, 7, "Orders", 1.0)], lambda _: SOURCE)
+
+
+def test_a_failing_line_is_cut_though_no_full_stop_ends_the_one_before() -> None:
+    assert proved("Orders ship free\nIt costs 17 dollars", [SOURCE]) == "Orders ship free"
