@@ -15,13 +15,14 @@ ROUTES = ("documents", "sub-questions", "tools", "direct")
 LONGEST_SPAN = 8
 EDGES = ".,;:!?\"'()[]"
 
-DECISIONS = ("route", "tool", "arguments", "evidence", "decompose")
+DECISIONS = ("route", "tool", "arguments", "evidence", "answer", "decompose")
 # What a held-out line of each decision holds beside its id and what is expected.
 FIELDS = {
     "route": ("question",),
     "tool": ("question", "tools"),
     "arguments": ("question", "tool", "argument", "description", "schema"),
     "evidence": ("question", "sentences"),
+    "answer": ("question", "sentences", "near"),
     "decompose": ("question",),
 }
 
@@ -38,7 +39,8 @@ class Tool:
 class Case:
     """`expected` is a route, a tool's name or "none", a value or None, a sentence's index (-1: none answers), or questions.
 
-    A `held` case is only ever scored, never trained on.
+    For an answer `near` is the index of the sentence that holds it, or would. A `held` case is only ever scored, never
+    trained on.
     """
 
     decision: str
@@ -51,6 +53,7 @@ class Case:
     description: str = ""
     schema: dict = field(default_factory=lambda: {"type": "string"}, hash=False)
     sentences: tuple[str, ...] = ()
+    near: int = 0
     held: bool = False
 
     def as_line(self, number: int) -> dict:
@@ -107,9 +110,15 @@ def choices(case: Case) -> list[str]:
         return list(ROUTES)
     if case.decision == "tool":
         return [plain(tool.name) for tool in case.tools] + ["none"]
-    if case.decision == "arguments":
-        return list(dict.fromkeys([*spans(case.question), "none"]))
+    if case.decision in ("arguments", "answer"):
+        said = case.question if case.decision == "arguments" else window(case)
+        return list(dict.fromkeys([*spans(said), "none"]))
     return ["yes", "no"] if case.decision == "evidence" else []
+
+
+def window(case: Case) -> str:
+    """The sentence nearest to the question with its neighbours: as much as an answer is read from."""
+    return " ".join(case.sentences[max(0, case.near - 1) : case.near + 2])
 
 
 def spans(question: str) -> Iterator[str]:
@@ -137,6 +146,8 @@ def _asked(case: Case, user: str, line: str = "", **_: str) -> Iterator[tuple[st
     if case.decision == "evidence":
         for index, sentence in enumerate(case.sentences):
             yield user.format(question=case.question, sentence=sentence), "yes" if index == case.expected else "no"
+    elif case.decision == "answer":
+        yield user.format(question=case.question, text=window(case)), case.expected or "none"
     elif case.decision == "tool":
         lines = [line.format(name=plain(tool.name), description=first_sentence(tool.description)) for tool in case.tools]
         yield user.format(question=case.question, tools="\n".join(lines)), plain(case.expected)

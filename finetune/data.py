@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from transformers import PreTrainedTokenizerFast
 
-from . import dialogues, invented, passages
+from . import dialogues, general, invented, passages
 from .cases import DECISIONS, PROMPTS, Case, Exchange, exchanges, messages
 from .tokens import BEGIN, END, SPECIAL, chat_text, token_ids, trained_tokenizer
 
@@ -30,6 +30,7 @@ READERS = (
     dialogues.snips,
     dialogues.home_commands,
     dialogues.intents,
+    dialogues.bank_requests,
     dialogues.customer_service,
     dialogues.arithmetic_stories,
     passages.answered,
@@ -78,9 +79,11 @@ def main(argv: list[str] | None = None) -> None:
     counts["pretraining tokens"] = pack(documents, options.out / "pretrain.bin")
 
     # 6. The tuning dialogues as chat messages, and what was counted.
-    lines = [json.dumps({"messages": messages(one, prompts)}, ensure_ascii=False) for one in asked["sft"]]
+    talks = [messages(one, prompts) for one in asked["sft"]]
+    talks += general.conversations(options.data, recipe["sft"]["general"], rng)
+    lines = [json.dumps({"messages": talk}, ensure_ascii=False) for talk in talks]
     (options.out / "sft.jsonl").write_text("\n".join(lines) + "\n")
-    counts |= {stage: dict(Counter(one.decision for one in asked[stage])) for stage in asked}
+    counts |= {stage: dict(Counter(one.decision for one in asked[stage])) for stage in asked} | {"tuning dialogues": len(talks)}
     (options.out / "counts.json").write_text(json.dumps(counts, indent=1))
     print(json.dumps(counts))
 

@@ -20,6 +20,7 @@ SMALL_TALK = set(
     "greeting goodbye thank_you are_you_a_bot what_is_your_name how_old_are_you who_made_you what_can_i_ask_you tell_joke "
     "do_you_have_pets what_are_your_hobbies where_are_you_from who_do_you_work_for meaning_of_life yes no maybe".split()
 )
+ABOUT = ("Serves requests about {}", "Handles {}", "For {}", "Does what is needed for {}", "Questions and requests: {}")
 FACTS = {"definition", "fun_fact", "oos", "carry_on", "travel_alert", "vaccines", "international_visa"}
 
 
@@ -106,12 +107,23 @@ def home_commands(root: Path) -> Iterator[Case]:
 
 
 def intents(root: Path) -> Iterator[Case]:
-    """CLINC150 for routing: small talk is direct, what needs knowledge is left out, the rest needs a tool."""
+    """CLINC150: small talk is direct, what needs knowledge is left out, the rest needs a tool, named as its intent is."""
+    requests = [row for row in rows(root, "clinc150") if row["intent"] not in FACTS | SMALL_TALK]
+    names = sorted({row["intent"] for row in requests})
+    for number, row in enumerate(requests):
+        yield Case("route", "clinc150", row["text"], "tools")
+        yield _named_choice("clinc150", row["text"], row["intent"], names, random.Random(number))
     for row in rows(root, "clinc150"):
         if row["intent"] in SMALL_TALK:
             yield Case("route", "clinc150", row["text"], "direct")
-        elif row["intent"] not in FACTS:
-            yield Case("route", "clinc150", row["text"], "tools")
+
+
+def bank_requests(root: Path) -> Iterator[Case]:
+    """banking77: what people ask their bank; the intents are near one another, which makes the choice hard."""
+    listed = list(rows(root, "banking77_train"))
+    names = sorted({row["category"] for row in listed})
+    for number, row in enumerate(listed):
+        yield _named_choice("banking77", row["text"], row["category"], names, random.Random(number))
 
 
 def customer_service(root: Path) -> Iterator[Case]:
@@ -200,6 +212,15 @@ def _turn_arguments(question: str, frame: dict, intent: dict, slots: dict, rng: 
         schema = {"type": "string", "enum": slot["possible_values"]} if slot["is_categorical"] else {"type": "string"}
         about = {"tool": plain(intent["name"]), "argument": slot["name"], "description": slot["description"], "schema": schema}
         yield Case("arguments", "sgd", question, said.get(name), **about)
+
+
+def _named_choice(source: str, question: str, intent: str, names: list[str], rng: random.Random) -> Case:
+    """The intent as a tool among others. Intents have no descriptions, so that the name, said otherwise, must do."""
+    listed = [name for name in rng.sample(names, rng.randint(3, 6)) if name != intent]
+    missing = rng.random() < 0.15
+    tools = [Tool(name, rng.choice(ABOUT).format(plain(name))) for name in listed + [intent] * (not missing)]
+    rng.shuffle(tools)
+    return Case("tool", source, question, "none" if missing else intent, tools=tuple(tools))
 
 
 def _seal_choice(question: str, tools: dict, right: str, rng: random.Random) -> Case:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 Batch = Callable[[int], dict[str, Tensor]]
+Loss = Callable[[torch.nn.Module, dict[str, Tensor]], Tensor]
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,12 @@ class Schedule:
         return self.rate * 0.5 * (1 + math.cos(math.pi * (step - start) / (self.steps - start)))
 
 
-def train(model: torch.nn.Module, batch: Batch, schedule: Schedule, out: Path) -> None:
+def own_loss(model: torch.nn.Module, inputs: dict[str, Tensor]) -> Tensor:
+    """The loss that transformers computes over all labels."""
+    return model(**inputs, use_cache=False).loss
+
+
+def train(model: torch.nn.Module, batch: Batch, schedule: Schedule, out: Path, *, loss: Loss = own_loss) -> None:
     """Train to the last step from wherever `out` stands; `out/log.jsonl` gets one line a step.
 
     The forward pass runs in bfloat16, weights and optimizer in float32.
@@ -49,7 +55,7 @@ def train(model: torch.nn.Module, batch: Batch, schedule: Schedule, out: Path) -
     with (out / "log.jsonl").open("a") as log:
         for step in range(first, schedule.steps):
             started = time.monotonic()
-            entry = {"step": step, **_update(model, optimizer, batch(step), step, schedule)}
+            entry = {"step": step, **_update(model, optimizer, batch(step), step, schedule, loss)}
             log.write(json.dumps(entry | {"seconds": round(time.monotonic() - started, 3)}) + "\n")
             log.flush()
             if (step + 1) % schedule.checkpoint == 0 or step + 1 == schedule.steps:
@@ -65,16 +71,18 @@ def _optimizer(model: torch.nn.Module, schedule: Schedule) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, betas=(0.9, 0.95))
 
 
-def _update(model: torch.nn.Module, optimizer: torch.optim.AdamW, inputs: dict, step: int, schedule: Schedule) -> dict:
+def _update(
+    model: torch.nn.Module, optimizer: torch.optim.AdamW, inputs: dict, step: int, schedule: Schedule, loss: Loss
+) -> dict:
     for group in optimizer.param_groups:
         group["lr"] = schedule.rate_at(step)
     with torch.autocast("cpu", torch.bfloat16):
-        loss = model(**inputs, use_cache=False).loss
-    loss.backward()
+        value = loss(model, inputs)
+    value.backward()
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), schedule.clip)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    return {"loss": loss.item(), "norm": norm.item(), "tokens": inputs["input_ids"].numel()}
+    return {"loss": value.item(), "norm": norm.item(), "tokens": inputs["input_ids"].numel()}
 
 
 def _checkpoint(model: torch.nn.Module, optimizer: torch.optim.AdamW, step: int, out: Path) -> None:

@@ -105,9 +105,11 @@ def _passage(source: str, context: str, questions: list[dict], rng: random.Rando
             value = answers[0].rstrip(".,")
             if value in spans(listed[holding[0]]):
                 yield _extraction(source, listed[holding[0]], question, value)
-        elif not answers:
-            nearest = max(listed, key=lambda sentence: _overlap(question, sentence), default="")
-            yield Case("evidence", source, question, -1, sentences=(nearest,))
+                yield Case("answer", source, question, value, sentences=tuple(listed), near=holding[0])
+        elif not answers and listed:
+            nearest = max(range(len(listed)), key=lambda index: _overlap(question, listed[index]))
+            yield Case("evidence", source, question, -1, sentences=(listed[nearest],))
+            yield Case("answer", source, question, None, sentences=tuple(listed), near=nearest)
 
 
 def _choice(source: str, question: str, listed: list[str], right: int, rng: random.Random) -> Case:

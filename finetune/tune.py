@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> None:
     model = with_adapter(LlamaForCausalLM.from_pretrained(options.base, dtype=torch.float32), recipe["lora"], seed=seed)
 
     # 3. Training, from the last checkpoint if there is one.
-    train(model, batch, Schedule(**training), options.out.with_suffix(".run"))
+    train(model, batch, Schedule(**training), options.out.with_suffix(".run"), loss=reply_loss)
 
     # 4. The adapter beside its prompts and its recipe. A card that lies there speaks of other weights.
     (options.out / "card.json").unlink(missing_ok=True)
@@ -77,6 +77,15 @@ def by_length(dialogues: list[tuple[list[int], list[int]]], *, size: int, pad: i
         return {"input_ids": torch.tensor(ids), "labels": torch.tensor(labels)}
 
     return batch
+
+
+def reply_loss(model: PeftModel, inputs: dict[str, Tensor]) -> Tensor:
+    """Mean over the labelled tokens alone: the vocabulary is the most expensive layer, and most tokens only ask."""
+    llama = model.get_base_model()
+    hidden = llama.model(input_ids=inputs["input_ids"], use_cache=False).last_hidden_state[:, :-1]
+    labels = inputs["labels"][:, 1:]
+    said = labels != IGNORED
+    return torch.nn.functional.cross_entropy(llama.lm_head(hidden[said]).float(), labels[said])
 
 
 def with_adapter(model: LlamaForCausalLM, lora: dict, *, seed: int) -> PeftModel:

@@ -62,7 +62,7 @@ def test_evidence_is_asked_of_each_sentence():
 
 def test_the_right_reply_stands_last_and_the_decision_is_the_system_message():
     [asked] = exchanges(Case("route", "x", "Hi", "direct"), PROMPT)
-    assert [one["content"] for one in messages(asked, PROMPT)] == ["route", "Hi\nWhich way?", '" direct"']
+    assert [one["content"] for one in messages(asked, PROMPT)] == [PROMPT["route"]["system"], "Hi\nWhich way?", '" direct"']
 
 
 def test_spans_hold_values_without_the_punctuation_around_them():
@@ -83,6 +83,7 @@ def test_a_case_survives_its_held_out_line():
         Case("tool", "x", QUESTION, "get_order", tools=TOOLS),
         Case("arguments", "x", QUESTION, "17-B", tool="t", argument="a", description="d", schema=schema),
         Case("evidence", "x", "Who?", 1, sentences=("a", "b")),
+        Case("answer", "x", "Who?", "Ana Sá", sentences=("It rains.", "Ana Sá did."), near=1),
         Case("decompose", "x", "Which?", ["One?", "Two?"]),
     ):
         assert read_case(case.decision, case.as_line(3)) == case
@@ -94,6 +95,7 @@ def test_the_right_value_is_always_among_the_choices():
         Case("tool", "x", QUESTION, "CancelOrder", tools=TOOLS),
         Case("arguments", "x", QUESTION, "Ana Sá"),
         Case("arguments", "x", QUESTION, None),
+        Case("answer", "x", "Who?", "Ana Sá", sentences=("It rains.", "Ana Sá did."), near=1),
     ):
         [asked] = exchanges(case, PROMPT)
         assert asked.reply in {reply_text(value) for value in choices(case)}

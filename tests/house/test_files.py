@@ -16,7 +16,7 @@ FILES = [
     ROOT / "errors.py",
     *(path for part in (*PARTS, "examples") for path in sorted((ROOT / part).rglob("*.py"))),
 ]
-CEILINGS = {"default": 300, "sql": 80, "toml": 60, "__init__.py": 30}
+CEILINGS = {"default": 300, "sql": 80, "toml": 90, "__init__.py": 30}
 LONGEST_FUNCTION = 50
 
 
