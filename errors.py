@@ -168,6 +168,13 @@ class ModelPullFailed(RunError):
         )
 
 
+class BaseMissing(UsageError):
+    def __init__(self, path: object, problem: str):
+        super().__init__(
+            f"No model to train from at {path}: {problem}. Name another with --base: a model's folder or its GGUF file."
+        )
+
+
 class ModelServerFailed(RunError):
     def __init__(self, problem: str, *, log: object):
         super().__init__(f"The model server did not start: {problem}. Its log: {log}")

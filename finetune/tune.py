@@ -18,6 +18,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
+from .base import open_base
 from .cases import PROMPTS
 from .loop import Batch, Schedule, train
 from .tokens import chat_text, token_ids
@@ -28,7 +29,7 @@ IGNORED = -100  # the label that transformers' loss leaves out
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="askfirst tune sft", description="Tune a LoRA adapter on the decisions.")
     parser.add_argument("--recipe", type=Path, default=Path(__file__).with_name("recipes") / "decisions.toml")
-    parser.add_argument("--base", type=Path, required=True, help="model folder")
+    parser.add_argument("--base", type=Path, required=True, help="model folder or GGUF file")
     parser.add_argument("--data", type=Path, required=True, help="folder that `prepare` wrote")
     parser.add_argument("--out", type=Path, required=True, help="adapter folder")
     options = parser.parse_args(argv)
@@ -38,22 +39,23 @@ def main(argv: list[str] | None = None) -> None:
     seed = training.pop("seed")
 
     # 1. Dialogues as tokens, everything but the reply masked; those of like length share a batch.
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(options.base)
+    base = open_base(options.base)
+    tokenizer = base.tokenizer()
     lines = (options.data / "sft.jsonl").read_text().splitlines()
     dialogues = masked([json.loads(line)["messages"] for line in lines], tokenizer)
     batch = by_length(dialogues, size=training.pop("batch"), pad=tokenizer.pad_token_id, seed=seed)
 
     # 2. The frozen base with a new adapter.
-    model = with_adapter(LlamaForCausalLM.from_pretrained(options.base, dtype=torch.float32), recipe["lora"], seed=seed)
+    model = with_adapter(LlamaForCausalLM.from_pretrained(base.folder, dtype=torch.float32), recipe["lora"], seed=seed)
 
     # 3. Training, from the last checkpoint if there is one.
     train(model, batch, Schedule(**training), options.out.with_suffix(".run"), loss=reply_loss)
 
     # 4. The adapter beside its prompts and its recipe. A card that lies there speaks of other weights.
     (options.out / "card.json").unlink(missing_ok=True)
-    save(model, options.out, base=options.base.name)
+    save(model, options.out, base=base.name)
     shutil.copy(PROMPTS, options.out / "prompts.toml")
-    shutil.copy(options.recipe, options.out / "recipe.toml")
+    (options.out / "recipe.toml").write_text(options.recipe.read_text() + base.made())
 
 
 def masked(conversations: list[list[dict]], tokenizer: PreTrainedTokenizerFast) -> list[tuple[list[int], list[int]]]:

@@ -15,7 +15,7 @@ from askfirst.agent import openmp
 ROOT = Path(__file__).parents[2]
 SHIPPED = next(iter(sorted((ROOT / "models").glob("*/config.json"))), ROOT / "models/none/config.json").parent
 
-collect_ignore = [] if find_spec("torch") else ["test_data.py", "test_score.py", "test_training.py"]
+collect_ignore = [] if find_spec("torch") else ["test_base.py", "test_data.py", "test_score.py", "test_training.py"]
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +38,7 @@ def texts() -> list[str]:
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> Path:
     """What `prepare` leaves behind, in small: a tokenizer and packed tokens."""
-    from askfirst.finetune.data import pack
+    from askfirst.finetune.corpus import pack
     from askfirst.finetune.tokens import token_ids, trained_tokenizer
 
     folder = tmp_path_factory.mktemp("prepared")
