@@ -229,6 +229,10 @@ class Assistant:
         """The served Llama; its server starts at the first question it is asked."""
         return self._given_model or self._opened("model", self._model)
 
+    def means(self) -> Means:
+        """What the nodes of a run may use; for evaluations, which decide as a run does."""
+        return Means(self.settings, self.database, self.embedder, self.registry, self.decisions, self.model)
+
     @property
     def _runner(self) -> "Runner":
         return self._opened("runner", self._new_runner)
@@ -256,7 +260,7 @@ class Assistant:
     def _new_runner(self) -> "Runner":
         from .runner import Runner
 
-        return Runner(Means(self.settings, self.database, self.embedder, self.registry, self.decisions, self.model))
+        return Runner(self.means())
 
     def _complete(self, prompt: str, schema: dict[str, Any]) -> dict[str, Any]:
         """One JSON object of the schema, by the model."""

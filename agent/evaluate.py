@@ -1,191 +1,233 @@
-"""Measures who decides best: each decision by signal and by Llama on the same held-out cases, for the card.
+"""Measures the product as it is used, on any file of the forms in docs/design.md: routing, tools, answers, refusal.
 
-Cases are JSONL, one file for each decision (`route.jsonl`, `tool.jsonl`, ...), written by `tune prepare` or by a user.
+Signals and Llama decide as the adapter's card says. Which of the two is better at what is measured in agent/delegation.py.
 """
 
 import json
+import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from math import sqrt
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import CasesInvalid, ModelReplyInvalid
+from ..errors import ModelReplyInvalid
 from ..retrieval.documents import Evidence
-from . import signals
-from .arguments import Embed, from_text
-from .evidence import rank_sentences, weighed
-from .model import LanguageModel
-from .prompts import tool_lines
-from .split import split
-from .words import plain, stems
+from . import metrics, signals
+from .arguments import Sources
+from .cases import AnswerCase, Call, RouteCase, ToolCase, answer_cases, route_cases, tool_cases
+from .compose import from_documents
+from .dialogue import calls
+from .means import Means
+from .state import Route
+from .wording import MARK
+from .words import coverage, stems
 
-Score = dict[str, float]
-NEEDS = {"tool": ("tools",), "arguments": ("tool", "argument", "description"), "evidence": ("sentences",)}
-METRIC = {"tool": "accuracy", "arguments": "exact_match", "evidence": "hit_rate@1", "decompose": "f1", "route": "accuracy"}
+PASSAGES = 8  # of those given, as many are read as a search returns
+Point = dict[str, float | None]
+Progress = Callable[[int, int, str], None]
 
 
-def measure(
-    folder: Path,
+@dataclass(frozen=True)
+class Scored:
+    """One case: what was decided beside what is right, and its points (None: the measure does not apply)."""
+
+    id: str
+    expected: Any
+    decided: Any
+    points: Point
+    label: tuple[str, str] | None = None
+
+    def line(self) -> dict[str, Any]:
+        """As `--out` keeps it."""
+        return {"id": self.id, "expected": self.expected, "decided": self.decided, **self.points}
+
+
+def evaluate(
+    kind: str,
+    path: Path,
+    means: Means,
     *,
-    embed: Embed,
-    model: LanguageModel,
+    collection: str,
     limit: int | None = None,
-    progress: Callable[[int, int, str], None] | None = None,
+    out: Path | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """For each decision whose file stands in the folder: the signal alone, the Llama alone, the Llama as a run uses it
-    ("llama": among what the signal shortlists or leaves open), and its gain on the signal over the same cases.
-
-    Of the route a run asks the Llama only whether anything is asked for at all (`direct`), and only that is compared: the
-    rest needs the user's tools and documents. The Llama alone is scored on all four routes. Raises `CasesInvalid`.
+    """The measures of `kind` ("routing", "tools", "answers", "refusal") over the file's first `limit` cases, each with its
+    95 % interval and the number of cases that it is over. `out` gets one JSON line a case. Raises `CasesInvalid`.
     """
-    table: dict[str, Any] = {}
-    if not any((folder / f"{decision}.jsonl").exists() for decision in METRIC):
-        raise CasesInvalid(folder, f"it holds none of {', '.join(f'{decision}.jsonl' for decision in METRIC)}")
-    for decision, metric in METRIC.items():
-        path = folder / f"{decision}.jsonl"
-        if path.exists():
-            cases = _cases(path, decision)[:limit]
-            points = []
-            for number, case in enumerate(cases, 1):
-                points.append(_both(decision, case, embed, model))
-                if progress:
-                    progress(number, len(cases), decision)
-            table[decision] = {"metric": metric, "n": len(cases), **_row(points)}
-    return table
+    began = time.monotonic()
+    read, score = KINDS[kind]
+    cases = read(path)[:limit]
+    transactional = confirmed(cases) if kind == "tools" else frozenset()
+    scored = []
+    with out.open("w", encoding="utf-8") if out else nullcontext() as kept:
+        for number, case in enumerate(cases, 1):
+            scored.append(score(case, means, collection, transactional))
+            if kept:
+                kept.write(json.dumps(scored[-1].line(), ensure_ascii=False, default=str) + "\n")
+            if progress:
+                progress(number, len(cases), scored[-1].id)
+    table = metrics.summary(one.points for one in scored)
+    if kind == "refusal":
+        table = {name: table[name] for name in ("accuracy", "wrong_answer_rate", "wrong_refusal_rate")}
+    labels = [one.label for one in scored if one.label]
+    matrix = {"confusion": metrics.confusion(labels)} if labels else {}
+    seconds = round(time.monotonic() - began, 1)
+    return {"kind": kind, "n": len(cases), **table, **matrix, "decided_by": dict(means.decisions.who), "seconds": seconds}
 
 
-def _row(points: Sequence[tuple[float, float, float]]) -> dict[str, Any]:
-    """Scores over all cases; each point is (Llama as used, Llama alone, signal)."""
-    used, alone, signal = zip(*points, strict=True)
-    gain = [u - s for u, s in zip(used, signal, strict=True)]
-    scores = {"llama": interval(used), "llama_alone": interval(alone), "signal": interval(signal)}
-    return scores | {"gain": interval(gain, share=False)}
+def confirmed(cases: Sequence[ToolCase]) -> frozenset[str]:
+    """The functions that any case of a file wants confirmed: calling one is a transaction wherever it happens."""
+    return frozenset(call.name for case in cases for call in case.calls if call.confirm)
 
 
-def _both(decision: str, case: Mapping[str, Any], embed: Embed, model: LanguageModel) -> tuple[float, float, float]:
-    """Points of the Llama as used, of the Llama alone, and of the signal, for one case."""
-    alone = _decided(lambda: _llama(decision, case, model))
-    if decision == "route":
-        direct, small = case["expected"] == "direct", signals.is_small_talk(case["question"])
-        return float((alone == "direct" or small) == direct), _points(decision, case, alone), float(small == direct)
-    signal = _signal(decision, case, embed)
-    used = alone
-    if decision == "arguments" and signal is not None:
-        used = signal
-    if decision == "evidence":
-        signal, used = _ranked(case, embed, None), _ranked(case, embed, alone)
-        alone = max(range(len(alone)), key=alone.__getitem__) if alone else None
-    return _points(decision, case, used), _points(decision, case, alone), _points(decision, case, signal)
+def _routed(case: RouteCase, means: Means, collection: str, _: frozenset[str]) -> Scored:
+    """The route of one question. What the house holds settles it where it can; else the Llama's word or the signal's."""
+    decided = route_of(case.question, means, collection)
+    right = float(decided == case.route)
+    return Scored(case.id, case.route, decided, {"accuracy": right}, (case.route, decided))
 
 
-def interval(points: Sequence[float], *, share: bool = True) -> Score:
-    """Mean with its 95 % interval: Wilson's for right or wrong, the normal one for shares and differences."""
-    n, mean = len(points), sum(points) / len(points)
-    if share and set(points) <= {0.0, 1.0}:
-        middle = (mean + 1.92 / n) / (1 + 3.84 / n)
-        half = 1.96 * sqrt(mean * (1 - mean) / n + 0.96 / n**2) / (1 + 3.84 / n)
-    else:
-        middle, half = mean, 1.96 * sqrt(sum((p - mean) ** 2 for p in points) / max(1, n - 1) / n)
-    return {"score": round(mean, 3), "low": round(middle - half, 3), "high": round(middle + half, 3)}
+def route_of(question: str, means: Means, collection: str) -> Route:
+    """Which way a question is meant to go.
 
+    A file of questions names neither documents nor tools, and what it asks for may not be here. So a tool that is here and
+    fits, several parts and small talk settle it as in a run; of the rest the Llama is asked all four ways, where it decides
+    the route, and without it the rest goes to the documents.
+    """
+    from .decisions import ROUTES
 
-def write_card(path: Path, table: Mapping[str, Any]) -> None:
-    """Puts measured decisions into a card, beside what it already says."""
-    card = json.loads(path.read_text("utf-8"))
-    before = card.get("decisions", {})
-    card["decisions"] = before | {decision: before.get(decision, {}) | row for decision, row in table.items()}
-    path.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", "utf-8")
-
-
-def _cases(path: Path, decision: str) -> list[dict[str, Any]]:
-    """All cases of a file; each is checked before the first is measured."""
-    cases = []
-    for number, line in enumerate(path.read_text("utf-8", errors="replace").split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            case = json.loads(line)
-            missing = [name for name in ("question", "expected", *NEEDS.get(decision, ())) if name not in case]
-        except (ValueError, TypeError) as error:
-            raise CasesInvalid(path, f"line {number} is no JSON object ({error})") from None
-        if missing:
-            raise CasesInvalid(path, f"line {number} lacks {', '.join(missing)}")
-        cases.append(case)
-    if not cases:
-        raise CasesInvalid(path, "it is empty")
-    return cases
-
-
-def _decided(decide: Callable[[], Any]) -> Any:
-    """What the Llama decides; None where even its second reply was not of the form."""
+    decisions = means.decisions
+    evidence = means.search(question, collection)
+    with means.database.connection() as connection:
+        sources = Sources(question, connection=connection, embed=decisions.embed)
+        goal = decisions.goal(question, list(means.registry), sources)
+    route = signals.route(question, goal, decisions.parts(question), evidence[0].score if evidence else 0.0)
+    if route != "documents" or decisions.who["route"] != "llama":
+        return route
     try:
-        return decide()
+        return means.model().choose("route", ROUTES, question=question).value
     except ModelReplyInvalid:
-        return None
+        return route
 
 
-def _points(decision: str, case: Mapping[str, Any], decided: Any) -> float:
-    """1 for right and 0 for wrong; for a decomposition the F1 of its words."""
-    expected = case["expected"]
-    if decision == "decompose":
-        return _f1(stems(" ".join(decided or ())), stems(" ".join(expected)))
-    if decision == "arguments":
-        return float(_folded(decided) == _folded(expected))
-    return float(decided == expected)
+def _called(case: ToolCase, means: Means, _: str, transactional: frozenset[str]) -> Scored:
+    """The calls of one case. A call counts as made unasked when no person would have seen it before.
+
+    `unconfirmed_rate` is over the calls made of transactional functions (right or wrong), `needless_confirm_rate` over those
+    made of the others.
+    """
+    try:
+        made = calls(case.messages, case.tools, means.decisions)
+    except ModelReplyInvalid:
+        made = []
+    names = Counter(call.name for call in made) == Counter(call.name for call in case.calls)
+    both = list(zip(sorted(made, key=_order), sorted(case.calls, key=_order), strict=False)) if names and made else []
+    exact = names and all(same_arguments(one.arguments, other.arguments) for one, other in both)
+    risky = [not call.confirm for call in made if call.name in transactional]
+    harmless = [call.confirm for call in made if call.name not in transactional]
+    points: Point = {
+        "name_accuracy": float(names),
+        "call_exact_match": float(exact),
+        "argument_accuracy": _share([share for one, other in both for share in _arguments_right(one, other)]),
+        "no_call_accuracy": None if case.calls else float(not made),
+        "call_rate": float(bool(made)) if case.calls else None,
+        "unconfirmed_rate": _share(risky),
+        "needless_confirm_rate": _share(harmless),
+    }
+    return Scored(case.id, [vars(call) for call in case.calls], [vars(call) for call in made], points)
 
 
-def _llama(decision: str, case: Mapping[str, Any], model: LanguageModel) -> Any:
-    """What the Llama decides alone; for evidence the probability of each sentence."""
-    question = case["question"]
-    if decision == "route":
-        return model.choose("route", ("documents", "sub-questions", "tools", "direct"), question=question).value
-    if decision == "tool":
-        lines = tool_lines((t["name"], t["description"]) for t in case["tools"])
-        named = model.choose("tool", [*(plain(t["name"]) for t in case["tools"]), "none"], question=question, tools=lines).value
-        return next((t["name"] for t in case["tools"] if plain(t["name"]) == named), "none")
-    if decision == "arguments":
-        return model.fill(
-            question,
-            tool=plain(case["tool"]),
-            argument=plain(case["argument"]),
-            description=case["description"],
-            options=(case.get("schema") or {}).get("enum"),
-        ).value
-    if decision == "evidence":
-        return [model.yes("evidence", question=question, sentence=sentence) for sentence in case["sentences"]]
-    return model.lines("decompose", limit=4, question=question).value
+def _answered(case: AnswerCase, means: Means, collection: str, _: frozenset[str]) -> Scored:
+    """The answer to one question from its passages or the collection. Overlap is measured where there is an answer."""
+    if case.passages is None:
+        evidence, reader = means.search(case.question, collection), means
+    else:
+        evidence, reader = passages_as_evidence(case, means), Given(**vars(means))
+    text, status, citations = from_documents(case.question, evidence, collection, reader)
+    refused = status == "refused"
+    said = "" if refused else MARK.sub("", text).strip()
+    texts = {item.document: item for item in evidence}
+    stands = all(any(item.document == c.document and c.quote in item.text for item in evidence) for c in citations)
+    points: Point = dict.fromkeys(("exact_match", "f1", "rouge_l", "answer_in_text", "support_rate"))
+    points |= {"accuracy": float(refused != bool(case.answers)), "wrong_answer_rate": None, "wrong_refusal_rate": None}
+    if not refused:
+        points["support_rate"] = float(bool(citations) and stands and bool(texts))
+    if case.answers:
+        points |= {"wrong_refusal_rate": float(refused), "exact_match": metrics.exact_match(said, case.answers)}
+        points |= {"f1": metrics.f1(said, case.answers), "rouge_l": metrics.rouge_l(said, case.answers)}
+        points["answer_in_text"] = metrics.says(said, case.answers)
+    else:
+        points["wrong_answer_rate"] = float(not refused)
+    return Scored(case.id, list(case.answers), None if refused else text, points)
 
 
-def _signal(decision: str, case: Mapping[str, Any], embed: Embed) -> Any:
-    """What the signal decides alone."""
-    question = case["question"]
-    if decision == "tool":
-        return signals.named_tool(question, case["tools"], embed)
-    if decision == "arguments":
-        found = from_text(case["argument"], case.get("schema") or {"type": "string"}, None, question, embed)
-        return found[0] if found else None
-    return split(question) if decision == "decompose" else None
+class Given(Means):
+    """Means for passages that are in no collection: no word weighs more than another."""
+
+    def weights(self, question: str, collection: str) -> dict[str, float]:
+        """None is known."""
+        return {}
 
 
-def _ranked(case: Mapping[str, Any], embed: Embed, sure: Sequence[float] | None) -> int | None:
-    """The index of the sentence ranked first, by the signal alone or together with the Llama's probabilities."""
-    passage = " ".join(case["sentences"])
-    places, at = [], 0
-    for sentence in case["sentences"]:
-        places.append((at, at + len(sentence)))
-        at += len(sentence) + 1
-    evidence = [Evidence("case", "", "", 0, len(passage), passage, 0.0)]
-    ranked = rank_sentences(case["question"], evidence, embed, {}, spans=places)
-    index = {place: number for number, place in enumerate(places)}
-    if sure:
-        ranked = weighed(ranked, [sure[index[s.start, s.end]] for s in ranked])
-    return index[ranked[0].start, ranked[0].end] if ranked else None
+def passages_as_evidence(case: AnswerCase, means: Means) -> list[Evidence]:
+    """The best of the given passages, scored as a search scores: half by meaning, half by shared words."""
+    texts = case.passages or ()
+    if not texts:
+        return []
+    vectors = means.decisions.embed([case.question, *(text for _, text in texts)])
+    asked = stems(case.question)
+    found = []
+    for (name, text), cosine in zip(texts, vectors[1:] @ vectors[0], strict=True):
+        score = (max(0.0, float(cosine)) + coverage(asked, stems(text))) / 2
+        found.append(Evidence(name, "", "", 0, len(text), text, min(1.0, score)))
+    return sorted(found, key=lambda item: -item.score)[:PASSAGES]
+
+
+def same_arguments(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """The same names with the same values; case, surrounding space and the form of a number aside."""
+    return one.keys() == other.keys() and all(same(value, other[name]) for name, value in one.items())
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values say the same: 5 is 5.0 and "5", "San Jose" is "san jose"; lists in order, objects by their keys."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return same_arguments(one, other)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    return _folded(one) == _folded(other)
 
 
 def _folded(value: Any) -> str:
-    return " ".join(str(value if value is not None else "none").casefold().split())
+    text = " ".join(str(value).casefold().split())
+    try:
+        return f"{float(text):g}"
+    except ValueError:
+        return text
 
 
-def _f1(found: frozenset[str], wanted: frozenset[str]) -> float:
-    both = len(found & wanted)
-    return 2 * both / (len(found) + len(wanted)) if both else 0.0
+def _arguments_right(made: Call, wanted: Call) -> list[bool]:
+    """For each argument that either has, whether both have it alike."""
+    names = made.arguments.keys() | wanted.arguments.keys()
+    return [
+        name in made.arguments and name in wanted.arguments and same(made.arguments[name], wanted.arguments[name])
+        for name in names
+    ]
+
+
+def _share(right: Sequence[bool]) -> float | None:
+    return sum(right) / len(right) if right else None
+
+
+def _order(call: Call) -> str:
+    return json.dumps([call.name, call.arguments], sort_keys=True, default=str).casefold()
+
+
+KINDS: dict[str, tuple[Callable[[Path], Any], Callable[[Any, Means, str, frozenset[str]], Scored]]] = {
+    "routing": (route_cases, _routed),
+    "tools": (tool_cases, _called),
+    "answers": (answer_cases, _answered),
+    "refusal": (answer_cases, _answered),
+}

@@ -69,6 +69,10 @@ class LanguageModel(Protocol):
     def card(self) -> Mapping[str, Any] | None:
         """What the model was shown to decide well; None where nothing limits it."""
 
+    def knows(self, decision: str) -> bool:
+        """Whether it can be asked for this decision."""
+        ...
+
     def choose(self, decision: str, options: Sequence[str], **fields: str) -> Reply:
         """One of `options`."""
         ...

@@ -69,6 +69,10 @@ class Model:
         if self._release:
             self._release()
 
+    def knows(self, decision: str) -> bool:
+        """Whether there is a prompt for the decision: an adapter tuned before one was thought of has none."""
+        return decision in self._prompts
+
     def choose(self, decision: str, options: Sequence[str], **fields: str) -> Reply:
         """One of `options`, in the words given, with its probability among them."""
         written, meant = [self._space(decision) + option for option in options], {option.strip(): option for option in options}
@@ -188,6 +192,10 @@ class ScriptedModel:
     def enqueue(self, *values: Any) -> None:
         """Further replies, given after those already there."""
         self._values.extend(values)
+
+    def knows(self, decision: str) -> bool:
+        """It can be scripted for any."""
+        return True
 
     def choose(self, decision: str, options: Sequence[str], **fields: str) -> Reply:
         """The next value, which must be one of `options`."""

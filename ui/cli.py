@@ -217,5 +217,5 @@ def tune(stage: str, words: tuple[str, ...]) -> None:
     import_module(f"..finetune.{STAGES[stage]}", __package__).main(list(words))
 
 
-for _module in ("proposing", "models"):
+for _module in ("proposing", "models", "evaluating"):
     import_module(f".{_module}", __package__).add(app)

@@ -7,8 +7,8 @@ import pytest
 
 from askfirst.agent.arguments import Filled
 from askfirst.agent.decisions import Decisions, deciders
-from askfirst.agent.evaluate import interval
 from askfirst.agent.evidence import Sentence, choose_sentences, rank_sentences, support, weighed
+from askfirst.agent.metrics import interval
 from askfirst.agent.model import ScriptedModel
 from askfirst.agent.signals import Candidate, asks_for_change, candidates, relevant, route
 from askfirst.retrieval.documents import Evidence

@@ -1,69 +1,166 @@
-"""Measuring who decides: right and wrong counted on a folder of cases, and cases that are none named by file and line."""
+"""Evaluation files measured as a run decides, and every line that is no case named by file and line."""
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from askfirst.agent.evaluate import measure, write_card
-from askfirst.agent.model import ScriptedModel
+from askfirst.agent.assistant import Assistant
+from askfirst.agent.cases import answer_cases, route_cases, tool_cases
+from askfirst.agent.evaluate import evaluate, same
+from askfirst.agent.offered import Offered, typed
 from askfirst.errors import CasesInvalid
-from askfirst.retrieval.embed import Embedder
 
-TOOLS = [{"name": "get_order", "description": "Shows an order."}, {"name": "cancel_order", "description": "Cancels an order."}]
-SENTENCES = ["The shop opens at nine.", "Lamps are made of brass.", "Returns are free."]
+BOOK = {
+    "name": "book_table",
+    "description": "Books a table in a restaurant.",
+    "parameters": {
+        "type": "object",
+        "properties": {"guests": {"type": "integer"}, "kitchen": {"type": "string", "enum": ["Italian", "Thai"]}},
+        "required": ["guests", "kitchen"],
+    },
+}
+WEATHER = {
+    "name": "getWeather",
+    "description": "Looks up the weather at a date.",
+    "parameters": {"type": "dict", "properties": {"date": {"type": "string"}}, "required": ["date"]},
+}
+PASSAGES = [{"id": "p", "text": "The shop opens at nine. Lamps are made of brass."}]
 
 
-def write(folder: Path, decision: str, *cases: object) -> None:
-    (folder / f"{decision}.jsonl").write_text("".join(f"{json.dumps(case)}\n" for case in cases))
+def write(folder: Path, *lines: Any) -> Path:
+    path = folder / "cases.jsonl"
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    return path
 
 
-def test_each_file_is_scored_for_signal_and_llama(tmp_path: Path, embedder: Embedder):
-    write(tmp_path, "route", {"question": "Where is order 7?", "expected": "tools"}, {"question": "Hello!", "expected": "direct"})
-    write(tmp_path, "tool", {"question": "Cancel order 7.", "tools": TOOLS, "expected": "cancel_order"})
-    write(tmp_path, "evidence", {"question": "When does the shop open?", "sentences": SENTENCES, "expected": 0})
-    model, steps = ScriptedModel("get order", 0.9, 0.1, 0.1, "tools", "documents"), []
-    table = measure(tmp_path, embed=embedder.embed, model=model, progress=lambda *step: steps.append(step))
-    assert {name: (row["n"], row["llama"]["score"]) for name, row in table.items()} == {
-        "route": (2, 1.0),
-        "tool": (1, 0.0),
-        "evidence": (1, 1.0),
+def measured(assistant: Assistant, kind: str, path: Path, **options: Any) -> dict[str, Any]:
+    return evaluate(kind, path, assistant.means(), collection="shop", **options)
+
+
+def asked(id: str, *said: str, calls: list[dict[str, Any]]) -> dict[str, Any]:
+    roles = ("user", "assistant")
+    messages = [{"role": roles[number % 2], "content": text} for number, text in enumerate(said)]
+    return {"id": id, "messages": messages, "tools": [BOOK, {"type": "function", "function": WEATHER}], "calls": calls}
+
+
+def test_routing_is_scored_with_its_confusion_matrix(assistant: Assistant, tmp_path: Path):
+    path = write(
+        tmp_path,
+        {"id": 1, "question": "Hello there!", "route": "direct"},
+        {"id": 2, "question": "How long can an item be returned?", "route": "documents"},
+        {"id": 3, "question": "What is 17 * 23?", "route": "documents"},
+    )
+    report = measured(assistant, "routing", path)
+    assert report["confusion"]["documents"] == {"direct": 0, "documents": 1, "tools": 1}
+    assert (report["kind"], report["n"], report["accuracy"]["score"]) == ("routing", 3, 0.667)
+    assert report["seconds"] >= 0
+
+
+def test_functions_that_nobody_registered_are_called_by_their_schemas(assistant: Assistant, tmp_path: Path):
+    wanted = {"name": "book_table", "arguments": {"guests": 4, "kitchen": "Italian"}, "confirm": True}
+    path = write(
+        tmp_path,
+        asked("whole", "Book an Italian table for 4 guests, please.", calls=[wanted]),
+        asked("thanks", "Is it open?", "Yes.", "Thank you, bye.", calls=[]),
+        asked("missing", "Please book a table in a restaurant.", calls=[]),
+        asked("read", "How is the weather on 2026-11-21?", calls=[{"name": "getWeather", "arguments": {"date": "2026-11-21"}}]),
+        asked("filled", "Book a table for 4 guests.", "Which kitchen?", "Italian would be nice.", calls=[wanted]),
+    )
+    report, out = measured(assistant, "tools", path, out=tmp_path / "out.jsonl"), tmp_path / "out.jsonl"
+    kept = {line["id"]: line for line in map(json.loads, out.read_text().splitlines())}
+    assert kept["whole"]["decided"] == [wanted]
+    assert report["call_exact_match"]["score"] == 1.0
+    assert report["unconfirmed_rate"] == {"score": 0.0, "low": 0.0, "high": 0.658, "n": 2}
+    assert report["needless_confirm_rate"]["n"] == 1
+    assert report["needless_confirm_rate"]["score"] == 0.0
+
+
+def test_a_share_of_unconfirmed_calls_is_never_told_without_a_call(assistant: Assistant, tmp_path: Path):
+    path = write(tmp_path, asked("none", "What do you think of jazz?", calls=[{"name": "book_table", "confirm": True}]))
+    assert measured(assistant, "tools", path)["unconfirmed_rate"] is None
+
+
+def test_a_call_made_unasked_counts_even_where_it_is_the_wrong_one(assistant: Assistant, tmp_path: Path):
+    weather = {"name": "getWeather", "arguments": {"date": "2026-11-21"}}
+    path = write(
+        tmp_path,
+        asked("wrong", "How is the weather on 2026-11-21?", calls=[]),
+        asked("right", "How is the weather on 2026-11-21?", calls=[weather | {"confirm": True}]),
+    )
+    assert measured(assistant, "tools", path)["unconfirmed_rate"]["score"] == 1.0
+
+
+def test_answers_and_refusals_are_scored_on_the_passages(assistant: Assistant, tmp_path: Path):
+    path = write(
+        tmp_path,
+        {"id": "a", "question": "When does the shop open?", "passages": PASSAGES, "answers": ["The shop opens at nine"]},
+        {"id": "b", "question": "Who painted the Mona Lisa?", "passages": PASSAGES, "answers": []},
+        {"id": "c", "question": "Who painted the Mona Lisa?", "passages": PASSAGES, "answers": ["Leonardo"]},
+    )
+    report = measured(assistant, "answers", path)
+    assert report["exact_match"]["score"] == report["f1"]["score"] == report["rouge_l"]["score"] == 0.5
+    assert report["support_rate"]["score"] == 1.0
+    assert (report["wrong_answer_rate"]["score"], report["wrong_answer_rate"]["n"]) == (0.0, 1)
+    assert (report["wrong_refusal_rate"]["score"], report["wrong_refusal_rate"]["n"]) == (0.5, 2)
+    assert set(measured(assistant, "refusal", path)) & {"f1", "accuracy", "wrong_answer_rate"} == {
+        "accuracy",
+        "wrong_answer_rate",
     }
-    assert table["tool"]["signal"]["score"] == 1.0
-    assert table["tool"]["gain"]["score"] == -1.0
-    assert (table["route"]["signal"]["score"], table["route"]["llama_alone"]["score"]) == (1.0, 0.5)
-    assert steps[-1] == (2, 2, "route")
 
 
-def test_the_limit_is_for_each_file(tmp_path: Path, embedder: Embedder):
-    write(tmp_path, "route", *[{"question": "Hello!", "expected": "direct"}] * 5)
-    assert measure(tmp_path, embed=embedder.embed, model=ScriptedModel("direct"), limit=1)["route"]["n"] == 1
-
-
-def test_a_card_keeps_what_was_not_measured(tmp_path: Path):
-    card = tmp_path / "card.json"
-    card.write_text('{"model": "mine", "decisions": {"tool": {"n": 1}, "route": {"n": 1}}}')
-    write_card(card, {"route": {"n": 9}})
-    assert json.loads(card.read_text()) == {"model": "mine", "decisions": {"tool": {"n": 1}, "route": {"n": 9}}}
+def test_without_passages_the_collection_is_searched(assistant: Assistant, tmp_path: Path):
+    path = write(tmp_path, {"id": 1, "question": "How long can an item be returned?", "answers": ["30 days"]})
+    assert measured(assistant, "answers", path)["support_rate"]["score"] == 1.0
 
 
 @pytest.mark.parametrize(
-    ("line", "problem"),
+    ("read", "line", "problem"),
     [
-        ("{", "line 1 is no JSON"),
-        ("[]", "lacks question"),
-        ("3", "line 1 is no JSON"),
-        ('{"question": "?", "expected": 0}', "lacks sentences"),
-        ("", "it is empty"),
+        (route_cases, {"id": 1, "question": "?", "route": "north"}, "'route' is 'north', not one of documents"),
+        (route_cases, {"question": "?", "route": "tools"}, "'id' is missing"),
+        (tool_cases, {"id": 1, "messages": [], "tools": [], "calls": []}, "no words of a user"),
+        (tool_cases, asked("x", "Hi", calls=[{"arguments": {}}]), "'calls' holds one without name"),
+        (tool_cases, asked("x", "Hi", calls=[{"name": "a", "arguments": "{"}]), "line 2: "),
+        (answer_cases, {"id": 1, "question": "?"}, "'answers' is missing"),
+        (answer_cases, {"id": 1, "question": "?", "passages": ["x"], "answers": []}, "'passages' is missing, or no list"),
+        (answer_cases, ["a"], "line 2 is no JSON object"),
     ],
 )
-def test_a_line_that_is_no_case_is_named(tmp_path: Path, embedder: Embedder, line: str, problem: str):
-    (tmp_path / "evidence.jsonl").write_text(line)
-    with pytest.raises(CasesInvalid, match=problem) as error:
-        measure(tmp_path, embed=embedder.embed, model=ScriptedModel())
-    assert "evidence.jsonl" in str(error.value)
+def test_a_line_that_is_no_case_is_named(tmp_path: Path, read: Any, line: Any, problem: str):
+    path = tmp_path / "cases.jsonl"
+    path.write_text(f"\n{json.dumps(line)}\n")
+    with pytest.raises(CasesInvalid, match="line 2") as error:
+        read(path)
+    assert problem in str(error.value)
+    assert "cases.jsonl" in str(error.value)
 
 
-def test_a_folder_without_cases_is_told_what_is_looked_for(tmp_path: Path, embedder: Embedder):
-    with pytest.raises(CasesInvalid, match=r"none of tool\.jsonl"):
-        measure(tmp_path, embed=embedder.embed, model=ScriptedModel())
+def test_two_lines_of_one_id_are_told(tmp_path: Path):
+    with pytest.raises(CasesInvalid, match="line 2 has the id of line 1"):
+        route_cases(write(tmp_path, *[{"id": "a", "question": "?", "route": "tools"}] * 2))
+
+
+def test_values_are_the_same_in_any_form_of_writing():
+    assert same(5, "5.0")
+    assert same({"a": ["San  Jose"]}, {"a": ["san jose"]})
+    assert not same([1, 2], [2, 1])
+    assert not same(True, "1")
+
+
+def test_values_take_the_type_of_the_schema():
+    assert typed("three", {"type": "integer"}) == 3
+    assert typed("$1,299.50", {"type": "number"}) == 1299.5
+    assert typed("2.5", {"type": "integer"}) is None
+    assert typed("thai", {"enum": ["Italian", "Thai"]}) == "Thai"
+    assert typed("1", {"type": "array", "items": {"type": "integer"}}) == [1]
+
+
+def test_a_function_asks_first_unless_it_surely_only_looks():
+    assert not Offered.of(WEATHER).asks_first
+    assert Offered.of(BOOK).asks_first
+    odd = {"name": "frobnicate", "description": "", "parameters": {}}
+    assert Offered.of(odd).asks_first
+    assert not Offered.of(odd | {"annotations": {"readOnlyHint": True}}).asks_first
+    assert Offered.of(WEATHER | {"annotations": {"readOnlyHint": False}}).asks_first

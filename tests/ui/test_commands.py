@@ -134,10 +134,27 @@ def test_eval_shows_who_decides_best(run: Run, assistant: Assistant, tmp_path: P
     assert "accuracy" in run("eval", "decisions", str(tmp_path))[1]
 
 
+def test_eval_measures_a_file_of_cases(run: Run, tmp_path: Path):
+    path, out = tmp_path / "routing.jsonl", tmp_path / "out.jsonl"
+    path.write_text('{"id": 1, "question": "Hello!", "route": "direct"}\n{"id": 2, "question": "Hi!", "route": "tools"}\n')
+    measured = only_object(run("eval", "routing", str(path), "--out", str(out), "--json"))
+    assert (measured["kind"], measured["n"], measured["accuracy"]["score"]) == ("routing", 2, 0.5)
+    assert len(out.read_text().splitlines()) == 2
+    assert "right \\ decided" in run("eval", "routing", str(path))[1]
+    assert only_object(run("eval", "routing", str(path), "--limit", "1", "--json"))["n"] == 1
+
+
 def test_eval_names_what_it_can_measure(run: Run, tmp_path: Path):
-    code, _, errors = run("eval", "answers", str(tmp_path / "none.jsonl"))
-    assert code == 2
-    assert "'answers' cannot be measured by this version; what can: decisions." in errors
+    (tmp_path / "cases.jsonl").write_text("[]\n")
+    for kind, path, told in (
+        ("retrieval", tmp_path, "'retrieval' cannot be measured yet; what can be: decisions, routing, tools, answers, refusal."),
+        ("routing", tmp_path, "is a folder, not a file of cases"),
+        ("decisions", tmp_path / "cases.jsonl", "is a file, not a folder of cases"),
+        ("tools", tmp_path / "cases.jsonl", "line 1 is no JSON object"),
+    ):
+        code, _, errors = run("eval", kind, str(path))
+        assert code == 2
+        assert told in " ".join(errors.split())
 
 
 def test_a_chat_asks_before_it_writes(run: Run, assistant: Assistant, pending: str, monkeypatch: pytest.MonkeyPatch):
