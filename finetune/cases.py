@@ -14,6 +14,7 @@ PROMPTS = Path(__file__).with_name("prompts.toml")
 ROUTES = ("documents", "sub-questions", "tools", "direct")
 LONGEST_SPAN = 8
 EDGES = ".,;:!?\"'()[]"
+ANY_TEXT = {"type": "string"}  # one for all: there are half a million cases
 
 DECISIONS = ("route", "tool", "arguments", "evidence", "answer", "decompose")
 # What a held-out line of each decision holds beside its id and what is expected.
@@ -35,7 +36,7 @@ class Tool:
     description: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Case:
     """`expected` is a route, a tool's name or "none", a value or None, a sentence's index (-1: none answers), or questions.
 
@@ -51,7 +52,7 @@ class Case:
     tool: str = ""
     argument: str = ""
     description: str = ""
-    schema: dict = field(default_factory=lambda: {"type": "string"}, hash=False)
+    schema: dict = field(default_factory=lambda: ANY_TEXT, hash=False)
     sentences: tuple[str, ...] = ()
     near: int = 0
     held: bool = False

@@ -1,14 +1,13 @@
-"""Prepares everything that training reads: tokenizer, packed pretraining tokens, tuning dialogues, held-out cases.
+"""Prepares what training reads: tokenizer, packed pretraining tokens, tuning dialogues, preference pairs, held-out cases.
 
     python -m askfirst.finetune.data --recipe finetune/recipes/data.toml --data DATA --out OUT
 
 OUT gets `tokenizer/`, `pretrain.bin` (uint16 tokens, documents shuffled and laid end to end), `sft.jsonl` (chat messages),
-`heldout/<decision>.jsonl` and `counts.json`. The same recipe and data give the same files.
+`pairs.jsonl`, `heldout/` and `counts.json`. The same recipe and data give the same files.
 """
 
 import argparse
 import json
-import lzma
 import random
 import tomllib
 from collections import Counter, defaultdict
@@ -16,12 +15,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from transformers import PreTrainedTokenizerFast
-
 from . import dialogues, general, invented, passages
-from .cases import DECISIONS, PROMPTS, Case, Exchange, exchanges, messages
-from .tokens import BEGIN, END, SPECIAL, chat_text, token_ids, trained_tokenizer
+from .calls import held_calls
+from .cases import DECISIONS, PROMPTS, Case, exchanges, messages
+from .corpus import titles, write_pretraining
+from .example import Example
+from .pairs import pairs
 
 READERS = (
     dialogues.schema_guided,
@@ -56,34 +55,28 @@ def main(argv: list[str] | None = None) -> None:
     groups = grouped(every_case(options.data))
 
     # 2. The held-out cases first: they are written before anything is trained.
+    held = options.out / "heldout"
     for decision in DECISIONS:
         cases = drawn(groups, decision, recipe["held"], rng, held=True)
-        lines = [json.dumps(case.as_line(number), ensure_ascii=False) for number, case in enumerate(cases)]
-        (options.out / "heldout" / f"{decision}.jsonl").write_text("\n".join(lines) + "\n")
+        write_lines(held / f"{decision}.jsonl", [case.as_line(number) for number, case in enumerate(cases)])
+        if decision == "route":
+            write_lines(held / "routing.jsonl", [routing_line(case, number) for number, case in enumerate(cases)])
 
-    # 3. The dialogues of both stages, drawn from the same cases.
-    asked = {stage: list(stage_exchanges(groups, recipe[stage], prompts, rng)) for stage in ("pretrain", "sft")}
+    # 3. The dialogues of both stages, drawn from the same cases; the tokenizer and the tokens of the first.
+    asked = {stage: list(stage_examples(groups, recipe[stage], prompts, rng)) for stage in ("pretrain", "sft")}
+    counts: dict[str, Any] = write_pretraining(asked["pretrain"], recipe, options.data, options.out, rng)
 
-    # 4. The tokenizer, trained on the prose and on the dialogues that it will cut.
-    prose = list(paragraphs(options.data, characters=5 * recipe["prose_tokens"], rng=rng))
-    texts = [*prose, *(f"{one.user}\n{one.reply}" for one in asked["pretrain"])]
-    tokenizer = trained_tokenizer(texts, size=recipe["vocabulary"])
-    tokenizer.save_pretrained(options.out / "tokenizer")
+    # 4. The tuning dialogues as chat messages.
+    talks = [*asked["sft"], *general.conversations(options.data, recipe["sft"]["general"], rng)]
+    write_lines(options.out / "sft.jsonl", [one.as_line() for one in talks])
 
-    # 5. Prose, repeated random tokens and dialogues, shuffled, in one row of tokens.
-    chats = [chat_text(tokenizer, messages(one, prompts)) for one in asked["pretrain"]]
-    documents = list(cut(token_ids(tokenizer, [BEGIN + text + END for text in prose]), limit=recipe["prose_tokens"]))
-    counts: dict[str, Any] = {"prose tokens": sum(map(len, documents))}
-    documents += [*repeats(recipe["repeats"], tokenizer, rng), *token_ids(tokenizer, chats)]
-    rng.shuffle(documents)
-    counts["pretraining tokens"] = pack(documents, options.out / "pretrain.bin")
-
-    # 6. The tuning dialogues as chat messages, and what was counted.
-    talks = [messages(one, prompts) for one in asked["sft"]]
-    talks += general.conversations(options.data, recipe["sft"]["general"], rng)
-    lines = [json.dumps({"messages": talk}, ensure_ascii=False) for talk in talks]
-    (options.out / "sft.jsonl").write_text("\n".join(lines) + "\n")
-    counts |= {stage: dict(Counter(one.decision for one in asked[stage])) for stage in asked} | {"tuning dialogues": len(talks)}
+    # 5. Whole calls to measure, and preference pairs to train on; then what was counted.
+    calls = held_calls(options.data, recipe["calls"], rng)
+    write_lines(held / "tools.jsonl", calls)
+    preferred = list(pairs((case for group in groups.values() for case in group), options.data, recipe["pairs"], prompts, rng))
+    write_lines(options.out / "pairs.jsonl", [one.as_line() for one in preferred])
+    counts |= {stage: dict(Counter(one.kind for one in asked[stage])) for stage in asked} | {"tuning dialogues": len(talks)}
+    counts |= {"pairs": dict(Counter(one.kind for one in preferred)), "held-out calls": len(calls)}
     (options.out / "counts.json").write_text(json.dumps(counts, indent=1))
     print(json.dumps(counts))
 
@@ -115,62 +108,25 @@ def drawn(groups: dict, decision: str, quotas: dict[str, dict[str, int]], rng: r
     return [case for pool, quota in pools for case in rng.sample(pool, min(quota, len(pool)))]
 
 
-def stage_exchanges(groups: dict, quotas: dict, prompts: dict, rng: random.Random) -> Iterator[Exchange]:
+def stage_examples(groups: dict, quotas: dict, prompts: dict, rng: random.Random) -> Iterator[Example]:
     """For evidence the right sentence and two others stand for the case, the nearest wrong ones being hard enough."""
     for decision in DECISIONS:
         for case in drawn(groups, decision, quotas, rng, held=False):
             asked = list(exchanges(case, prompts))
             if decision == "evidence" and len(asked) > 1:
                 asked = [asked.pop(case.expected), *rng.sample(asked, min(2, len(asked)))]
-            yield from asked
+            for one in asked:
+                yield Example(decision, case.source, case.question, tuple(messages(one, prompts)))
 
 
-def titles(path: Path) -> list[str]:
-    """Short titles of articles and pages, as names of things that people compare."""
-    with lzma.open(path, "rt", encoding="utf-8") as lines:
-        found = {json.loads(line)["title"].split(" (")[0].split(": ")[-1] for line in lines}
-    return sorted(title for title in found if 1 <= len(title.split()) <= 4 and title[0].isalpha())
+def routing_line(case: Case, number: int) -> dict:
+    """A held-out route in the form that `askfirst eval routing` reads."""
+    return {"id": f"{case.source}-{number}", "question": case.question, "route": case.expected}
 
 
-def paragraphs(root: Path, *, characters: int, rng: random.Random) -> Iterator[str]:
-    """Pieces of about 2,000 characters out of all shards alike, until there are enough; dialogues come elsewhere."""
-    shards = sorted((root / "corpus").glob("corpus-*.jsonl.xz"))
-    for shard in shards:
-        with lzma.open(shard, "rt", encoding="utf-8") as lines:
-            records = [record for line in lines if "schema-guided" not in (record := json.loads(line))["source"]]
-        rng.shuffle(records)
-        left = characters // len(shards)
-        for record in records:
-            start = rng.randrange(max(1, len(record["text"]) - 2_000))
-            piece = record["text"][start : start + 2_000]
-            left -= len(piece)
-            if left < 0:
-                break
-            yield piece[piece.find("\n") + 1 :] if start else piece
-
-
-def cut(sequences: list[list[int]], *, limit: int) -> Iterator[list[int]]:
-    """The first of them, until they hold `limit` tokens."""
-    for sequence in sequences:
-        if limit <= 0:
-            return
-        limit -= len(sequence)
-        yield sequence
-
-
-def repeats(count: int, tokenizer: PreTrainedTokenizerFast, rng: random.Random) -> Iterator[list[int]]:
-    """Random tokens said two to four times: nothing but copying predicts the second time."""
-    [[begin, end]] = token_ids(tokenizer, [BEGIN + END])
-    for _ in range(count):
-        span = [rng.randrange(len(SPECIAL), len(tokenizer)) for _ in range(rng.randint(8, 60))]
-        yield [begin, *span * rng.randint(2, 4), end]
-
-
-def pack(documents: list[list[int]], path: Path) -> int:
-    """Lay the documents end to end as uint16 and return how many tokens that is; none is cut off or padded."""
-    tokens = np.fromiter((token for document in documents for token in document), dtype=np.uint16)
-    tokens.tofile(path)
-    return len(tokens)
+def write_lines(path: Path, lines: list[dict]) -> None:
+    """JSON lines, as the same bytes for the same values."""
+    path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), "utf-8")
 
 
 if __name__ == "__main__":

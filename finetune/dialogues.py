@@ -14,7 +14,7 @@ from pathlib import Path
 
 import zstandard
 
-from .cases import Case, Tool, plain, spans
+from .cases import ANY_TEXT, Case, Tool, plain, spans
 
 SMALL_TALK = set(
     "greeting goodbye thank_you are_you_a_bot what_is_your_name how_old_are_you who_made_you what_can_i_ask_you tell_joke "
@@ -38,12 +38,12 @@ def text_lines(root: Path, name: str) -> Iterator[str]:
 
 def schema_guided(root: Path) -> Iterator[Case]:
     """Schema-Guided Dialogue, half of it under the paraphrased schemas; held out are services that training never names."""
-    train = _services(root, "sgd_train")
+    train = services(root, "sgd_train")
     for part in ("sgd_train", "sgd_dev"):
-        services = _services(root, part)
+        views = services(root, part)
         for dialogue in rows(root, part):
             rng = random.Random(dialogue["dialogue_id"] + part)
-            names = services[rng.randrange(2)]
+            names = views[rng.randrange(2)]
             for turn in dialogue["turns"][::2]:
                 for case in _schema_guided_turn(turn, names, rng):
                     if part == "sgd_train":
@@ -155,7 +155,7 @@ def _tables(path: Path) -> Iterator[tuple[str, str]]:
                 yield member.name.split("/")[1], table.read().decode()
 
 
-def _services(root: Path, part: str) -> tuple[dict, dict]:
+def services(root: Path, part: str) -> tuple[dict, dict]:
     """Two views by the service's own name: its schema, and its paraphrase with slots and intents renamed in order."""
     own = list(rows(root, f"{part}_schema"))
     paraphrased = rows(root, f"{part}_schema_sgdx_v5")
@@ -209,7 +209,7 @@ def _turn_arguments(question: str, frame: dict, intent: dict, slots: dict, rng: 
     asked = [name for name in said if name in intent["slots"] and said[name] in known]
     for name in asked + _denied(absent, asked, rng):
         slot = slots[name]
-        schema = {"type": "string", "enum": slot["possible_values"]} if slot["is_categorical"] else {"type": "string"}
+        schema = {"type": "string", "enum": slot["possible_values"]} if slot["is_categorical"] else ANY_TEXT
         about = {"tool": plain(intent["name"]), "argument": slot["name"], "description": slot["description"], "schema": schema}
         yield Case("arguments", "sgd", question, said.get(name), **about)
 

@@ -5,17 +5,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .dialogues import rows, text_lines
+from .example import Example, replied
 
 LONGEST = 700  # characters of instruction and reply together
 FLAN = ("creak", "ecqa", "gsm8k", "qasc", "sensemaking", "strategyqa")
 
 
-def conversations(root: Path, quotas: dict[str, int], rng: random.Random) -> Iterator[list[dict]]:
+def conversations(root: Path, quotas: dict[str, int], rng: random.Random) -> Iterator[Example]:
     """At most so many short ones of each source, as chat messages without a system message."""
     for source, quota in quotas.items():
         pairs = [pair for pair in READERS[source](root) if all(pair) and sum(map(len, pair)) <= LONGEST]
         for asked, reply in rng.sample(pairs, min(quota, len(pairs))):
-            yield [{"role": "user", "content": asked}, {"role": "assistant", "content": reply}]
+            yield Example("general", source, asked, replied([{"role": "user", "content": asked}], reply))
 
 
 def alpaca(root: Path) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,7 @@ import pytest
 from transformers import PreTrainedTokenizerFast
 
 from askfirst.finetune.cases import reply_text
-from askfirst.finetune.data import pack, repeats
+from askfirst.finetune.corpus import pack, repeats
 from askfirst.finetune.invented import comparisons, requests
 from askfirst.finetune.phrases import HELD_NOUNS
 from askfirst.finetune.tokens import token_ids
