@@ -61,10 +61,8 @@ class QuestionEmpty(UsageError):
 
 
 class LineInvalid(UsageError):
-    def __init__(self, path: str, number: int, problem: str):
-        super().__init__(
-            f"Line {number} of {path} cannot be used: {problem}. Mend the line and run the batch again; nothing is lost."
-        )
+    def __init__(self, path: object, number: int, problem: str, *, act: str = "run the batch again; nothing is lost"):
+        super().__init__(f"Line {number} of {path} cannot be used: {problem}. Mend the line and {act}.")
 
 
 class CasesInvalid(UsageError):
@@ -147,13 +145,21 @@ class ModelMissing(UsageError):
     def __init__(self, name: str, *, known: Iterable[str]):
         super().__init__(
             f"No model '{name}'. Known: {', '.join(known) or 'none; install Askfirst again'}. "
-            "`askfirst model pull NAME` fetches a Llama from the hub."
+            "`askfirst model list` shows those that `askfirst model pull NAME` fetches."
         )
 
 
 class AdapterMissing(UsageError):
     def __init__(self, name: str, *, model: str, known: Iterable[str]):
         super().__init__(f"Model '{model}' has no adapter '{name}'. Known: {', '.join(known) or 'none'}; 'none' asks the base.")
+
+
+class AdapterUnproved(UsageError):
+    def __init__(self, name: str, *, model: str, problem: str):
+        super().__init__(
+            f"Adapter '{name}' of model '{model}' is not loaded: {problem}. Measure it with "
+            f"`askfirst tune compare --model {model} --adapter {name}`, or load it unproved with --force or ASKFIRST_FORCE=1."
+        )
 
 
 class ModelUnreadable(RunError):
@@ -164,7 +170,7 @@ class ModelUnreadable(RunError):
 class ModelPullFailed(RunError):
     def __init__(self, name: str, problem: str):
         super().__init__(
-            f"Model '{name}' could not be fetched: {problem}. The shipped model needs no hub: ASKFIRST_MODEL=askfirst."
+            f"Model '{name}' could not be fetched: {problem}. The shipped model needs no network: ASKFIRST_MODEL=askfirst-5m."
         )
 
 
@@ -172,6 +178,13 @@ class BaseMissing(UsageError):
     def __init__(self, path: object, problem: str):
         super().__init__(
             f"No model to train from at {path}: {problem}. Name another with --base: a model's folder or its GGUF file."
+        )
+
+
+class RecipeInvalid(UsageError):
+    def __init__(self, problem: str, *, known: Iterable[str]):
+        super().__init__(
+            f"This recipe cannot be used: {problem}. A recipe has one table of: {', '.join(known)}; see finetune/recipes."
         )
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..agent.state import Route
 
 ROUTES = ("documents", "sub-questions", "tools")
-STAGES = {"prepare": "data", "pretrain": "pretrain", "sft": "tune", "score": "score", "curve": "curve", "export": "export"}
+STAGES = {"prepare": "data", "pretrain": "pretrain", "sft": "tune", "compare": "compare", "curve": "curve", "export": "export"}
 PAGE = (
     "server.address=127.0.0.1",
     "server.headless=true",
@@ -217,5 +217,5 @@ def tune(stage: str, words: tuple[str, ...]) -> None:
     import_module(f"..finetune.{STAGES[stage]}", __package__).main(list(words))
 
 
-for _module in ("proposing", "models", "evaluating"):
+for _module in ("proposing", "history", "models", "evaluating"):
     import_module(f".{_module}", __package__).add(app)
