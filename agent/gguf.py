@@ -1,4 +1,4 @@
-"""Derives the GGUF files that llama.cpp serves from a Llama's folder and from a LoRA adapter's folder.
+"""Derives the GGUF files that llama.cpp serves from a Llama's folder or GGUF file, and from a LoRA adapter's folder.
 
 It knows the two file formats and nothing of training: no torch is imported, so that the assistant can derive its own
 files on first start. `finetune/export.py` uses it too.
@@ -10,12 +10,23 @@ from typing import Literal
 
 import gguf
 import numpy as np
-from gguf import GGMLQuantizationType, GGUFWriter, LlamaFileType
+from gguf import GGMLQuantizationType, GGUFReader, GGUFValueType, GGUFWriter, LlamaFileType
 from safetensors.numpy import load_file
 
-Kind = Literal["f32", "f16", "q8_0"]
+Kind = Literal["f32", "f16", "q8_0", "q4_0"]
 
-FILE_TYPES = {"f32": LlamaFileType.ALL_F32, "f16": LlamaFileType.MOSTLY_F16, "q8_0": LlamaFileType.MOSTLY_Q8_0}
+FILE_TYPES = {
+    "f32": LlamaFileType.ALL_F32,
+    "f16": LlamaFileType.MOSTLY_F16,
+    "q8_0": LlamaFileType.MOSTLY_Q8_0,
+    "q4_0": LlamaFileType.MOSTLY_Q4_0,
+}
+TYPES = {
+    "f32": GGMLQuantizationType.F32,
+    "f16": GGMLQuantizationType.F16,
+    "q8_0": GGMLQuantizationType.Q8_0,
+    "q4_0": GGMLQuantizationType.Q4_0,
+}
 
 OUTER_NAMES = {"model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output"}
 BLOCK_NAMES = {
@@ -34,8 +45,9 @@ BLOCK_NAMES = {
 def write_model(folder: Path, out: Path, *, kind: Kind) -> None:
     """Write a transformers Llama with a byte-level BPE tokenizer as one GGUF file.
 
-    The weights must be float16 or float32 safetensors (numpy has no bfloat16). `q8_0` is about a quarter of `f32` and
-    needs row lengths divisible by 32. Norms stay float32 in every kind. The same folder gives the same bytes.
+    The weights must be float16 or float32 safetensors (numpy has no bfloat16). `q8_0` is about a quarter of `f32`, `q4_0`
+    an eighth with its vocabulary in `q8_0`; both need row lengths divisible by 32. Norms stay float32 in every kind. The
+    same folder gives the same bytes.
     """
     config = json.loads((folder / "config.json").read_text())
     writer = GGUFWriter(out, "llama")
@@ -44,6 +56,23 @@ def write_model(folder: Path, out: Path, *, kind: Kind) -> None:
     for full_name, weight in sorted(load_file(folder / "model.safetensors").items()):
         name = full_name.removesuffix(".weight")
         _add_weight(writer, f"{_gguf_name(name)}.weight", _for_ggml(name, weight, config), kind=kind)
+    _finish(writer)
+
+
+def requantize(source: Path, out: Path, *, kind: Kind, template: str) -> None:
+    """Write a GGUF file anew with its weights in another kind and `template` as its chat template; the rest stays."""
+    reader = GGUFReader(source)
+    writer = GGUFWriter(out, str(reader.fields["general.architecture"].contents()))
+    replaced = {"general.architecture", "general.file_type", "tokenizer.chat_template"}
+    for name, field in reader.fields.items():
+        if name not in replaced and not name.startswith("GGUF."):
+            items = field.types[-1] if field.types[0] is GGUFValueType.ARRAY else None
+            writer.add_key_value(name, field.contents(), field.types[0], items)
+    writer.add_file_type(FILE_TYPES[kind])
+    writer.add_chat_template(template)
+    for tensor in reader.tensors:
+        weight = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
+        _add_weight(writer, tensor.name, weight, kind=kind)
     _finish(writer)
 
 
@@ -123,14 +152,10 @@ def _for_ggml(name: str, weight: np.ndarray, config: dict) -> np.ndarray:
 
 
 def _add_weight(writer: GGUFWriter, name: str, weight: np.ndarray, *, kind: Kind) -> None:
-    weight = np.ascontiguousarray(weight, np.float32)
-    if weight.ndim == 1 or kind == "f32":
-        writer.add_tensor(name, weight)
-    elif kind == "f16":
-        writer.add_tensor(name, weight.astype(np.float16))
-    else:
-        quantized = gguf.quants.quantize(weight, GGMLQuantizationType.Q8_0)
-        writer.add_tensor(name, quantized, raw_dtype=GGMLQuantizationType.Q8_0)
+    """Vectors stay float32. So does the vocabulary stay at eight bits in `q4_0`: all that is written goes through it."""
+    spared = {"q4_0": "q8_0"}.get(kind, kind) if name in ("token_embd.weight", "output.weight") else kind
+    type_ = TYPES["f32" if weight.ndim == 1 else spared]
+    writer.add_tensor(name, gguf.quants.quantize(np.ascontiguousarray(weight, np.float32), type_), raw_dtype=type_)
 
 
 def _finish(writer: GGUFWriter) -> None:

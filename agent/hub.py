@@ -1,20 +1,17 @@
-"""Fetches known Llamas as GGUF files from the hub. The shipped model needs none of this."""
+"""Fetches known Llamas as GGUF files from the hub. The models that come with Askfirst need none of this."""
 
-import hashlib
 import os
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 
-from ..errors import ModelMissing, ModelPullFailed
-from ..settings import Settings
+from ..errors import ModelPullFailed
+from .download import Progress, fetch_file, sha256_of
 
 HUB = "https://huggingface.co"
-PIECE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -41,29 +38,24 @@ class _Stay(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def pull(
-    name: str, settings: Settings, *, hub: str = HUB, progress: Callable[[int, int], None] = lambda done, total: None
-) -> Path:
+def pull_preset(preset: Preset, home: Path, *, hub: str = HUB, progress: Progress = lambda done, total: None) -> Path:
     """Fetches a preset into the home's `models/`; an interrupted one goes on where it stopped.
 
-    The file is kept only when its SHA-256 is the one that the hub tells. Raises `ModelMissing`, `ModelPullFailed`.
+    The file is kept only when its SHA-256 is the one that the hub tells. Raises `ModelPullFailed`.
     """
-    known = {preset.name: preset for preset in PRESETS}
-    if name not in known:
-        raise ModelMissing(name, known=known)
-    target = settings.home / "models" / f"{name}.gguf"
+    target = home / "models" / f"{preset.name}.gguf"
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_suffix(".partial")
     try:
-        address, digest = _located(f"{hub}/{known[name].repository}/resolve/main/{known[name].file}")
-        _fetch(address, partial, progress)
+        address, digest = _located(f"{hub}/{preset.repository}/resolve/main/{preset.file}")
+        fetch_file(address, partial, progress)
     except (OSError, HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         where = urllib.parse.urlsplit(hub).netloc
-        raise ModelPullFailed(name, f"{where} cannot be reached or does not have it ({reason})") from None
-    if _sha256(partial) != digest:
+        raise ModelPullFailed(preset.name, f"{where} cannot be reached or does not have it ({reason})") from None
+    if sha256_of(partial) != digest:
         partial.unlink()
-        raise ModelPullFailed(name, "what arrived does not have the digest that the hub tells")
+        raise ModelPullFailed(preset.name, "what arrived does not have the digest that the hub tells")
     os.replace(partial, target)
     return target
 
@@ -81,27 +73,3 @@ def _located(address: str) -> tuple[str, str]:
         redirect.close()
     digest = (headers.get("X-Linked-Etag") or headers.get("ETag") or "").strip('"')
     return urllib.parse.urljoin(address, headers.get("Location") or address), digest
-
-
-def _fetch(address: str, partial: Path, progress: Callable[[int, int], None]) -> None:
-    """Appends what is missing, where the server takes a range; begins again where it does not."""
-    done = partial.stat().st_size if partial.exists() else 0
-    request = urllib.request.Request(address, headers={"Range": f"bytes={done}-"} if done else {})
-    try:
-        answer = urllib.request.urlopen(request, timeout=60)
-    except urllib.error.HTTPError as error:
-        error.close()
-        if error.code != 416:  # nothing is missing
-            raise
-        return
-    with answer, partial.open("ab" if answer.status == 206 else "wb") as file:
-        done = file.tell()
-        total = done + int(answer.headers.get("Content-Length") or 0)
-        while piece := answer.read(PIECE):
-            file.write(piece)
-            progress(done := done + len(piece), total)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

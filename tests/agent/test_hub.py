@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from askfirst.agent.hub import pull
-from askfirst.agent.store import models
+from askfirst.agent.store import models, pull
 from askfirst.errors import ModelMissing, ModelPullFailed
 from askfirst.settings import Settings
 
@@ -103,10 +102,10 @@ def test_a_file_with_another_digest_is_not_kept(hub: Hub, tmp_path: Path) -> Non
 
 
 def test_a_hub_that_cannot_be_reached_is_named_with_the_next_act(tmp_path: Path) -> None:
-    with pytest.raises(ModelPullFailed, match=r"127\.0\.0\.1:9 cannot be reached.*ASKFIRST_MODEL=askfirst"):
+    with pytest.raises(ModelPullFailed, match=r"127\.0\.0\.1:9 cannot be reached.*ASKFIRST_MODEL=askfirst-5m"):
         pull("llama-3.2-1b", Settings(home=tmp_path), hub="http://127.0.0.1:9")
 
 
 def test_a_name_that_is_no_preset_is_answered_with_the_presets(tmp_path: Path) -> None:
-    with pytest.raises(ModelMissing, match=r"Known: llama-3\.2-1b, llama-3\.2-3b, llama-3\.1-8b"):
+    with pytest.raises(ModelMissing, match=r"Known: smollm2-135m, llama-3\.2-1b, llama-3\.2-3b, llama-3\.1-8b"):
         pull("llama-9", Settings(home=tmp_path))

@@ -20,9 +20,10 @@ import psutil
 import pytest
 
 from askfirst.agent import serve as serving
+from askfirst.agent.derive import derive
 from askfirst.agent.llamacpp import State, read_state
 from askfirst.agent.serve import Served, card_of, open_model, serve
-from askfirst.agent.store import SHIPPED, derive, find, models, prompts_of
+from askfirst.agent.store import SHIPPED, find, models, prompts_of
 from askfirst.errors import AdapterMissing, ModelDown, ModelMissing, ModelServerFailed, ModelUnreadable
 from askfirst.settings import Settings
 
