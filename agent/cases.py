@@ -5,7 +5,7 @@ Whatever is wrong with a file is one `CasesInvalid` that names the file, the lin
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -29,11 +29,16 @@ class RouteCase:
 
 @dataclass(frozen=True)
 class Call:
-    """A call; `confirm` says that a person is to be asked before it is made."""
+    """A call; `confirm` says that a person is to be asked before it is made, `accepted` which other values are right too."""
 
     name: str
     arguments: dict[str, Any]
     confirm: bool = False
+    accepted: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+
+    def line(self) -> dict[str, Any]:
+        """As results keep it."""
+        return {"name": self.name, "arguments": self.arguments, "confirm": self.confirm}
 
 
 @dataclass(frozen=True)
@@ -177,4 +182,7 @@ def _call(call: Line) -> Call:
     arguments = json.loads(arguments) if isinstance(arguments, str) else arguments
     if not isinstance(arguments, dict):
         raise ValueError(f"the arguments of {call['name']!r} are no object")
-    return Call(_text(call, "name"), arguments, bool(call.get("confirm")))
+    accepted = call.get("accepted", {})
+    if not isinstance(accepted, dict) or not all(isinstance(values, list) for values in accepted.values()):
+        raise ValueError(f"'accepted' of {call['name']!r} is no object of lists")
+    return Call(_text(call, "name"), arguments, bool(call.get("confirm")), accepted)

@@ -114,30 +114,13 @@ def route_of(question: str, means: Means, collection: str) -> Route:
 
 
 def _called(case: ToolCase, means: Means, _: str, transactional: frozenset[str]) -> Scored:
-    """The calls of one case. A call counts as made unasked when no person would have seen it before.
-
-    `unconfirmed_rate` is over the calls made of transactional functions (right or wrong), `needless_confirm_rate` over those
-    made of the others.
-    """
+    """The calls of one case; none where the model gave no reply of the form."""
     try:
         made = calls(case.messages, case.tools, means.decisions)
     except ModelReplyInvalid:
         made = []
-    names = Counter(call.name for call in made) == Counter(call.name for call in case.calls)
-    both = list(zip(sorted(made, key=_order), sorted(case.calls, key=_order), strict=False)) if names and made else []
-    exact = names and all(same_arguments(one.arguments, other.arguments) for one, other in both)
-    risky = [not call.confirm for call in made if call.name in transactional]
-    harmless = [call.confirm for call in made if call.name not in transactional]
-    points: Point = {
-        "name_accuracy": float(names),
-        "call_exact_match": float(exact),
-        "argument_accuracy": _share([share for one, other in both for share in _arguments_right(one, other)]),
-        "no_call_accuracy": None if case.calls else float(not made),
-        "call_rate": float(bool(made)) if case.calls else None,
-        "unconfirmed_rate": _share(risky),
-        "needless_confirm_rate": _share(harmless),
-    }
-    return Scored(case.id, [vars(call) for call in case.calls], [vars(call) for call in made], points)
+    points = call_points(made, case.calls, transactional)
+    return Scored(case.id, [call.line() for call in case.calls], [call.line() for call in made], points)
 
 
 def _answered(case: AnswerCase, means: Means, collection: str, _: frozenset[str]) -> Scored:
@@ -186,6 +169,34 @@ def passages_as_evidence(case: AnswerCase, means: Means) -> list[Evidence]:
     return sorted(found, key=lambda item: -item.score)[:PASSAGES]
 
 
+def call_points(made: Sequence[Call], wanted: Sequence[Call], transactional: frozenset[str]) -> Point:
+    """The points of the calls made beside those wanted, in any order. A call is unasked when no person would have seen it before.
+
+    `unconfirmed_rate` is over the calls made of transactional functions (right or wrong), `needless_confirm_rate` over those
+    made of the others.
+    """
+    names = Counter(call.name for call in made) == Counter(call.name for call in wanted)
+    left, pairs = list(wanted), []
+    for call in made if names else ():
+        nearest = max((each for each in left if each.name == call.name), key=lambda each: sum(_arguments_right(call, each)))
+        left.remove(nearest)
+        pairs.append((call, nearest))
+    return {
+        "name_accuracy": float(names),
+        "call_exact_match": float(names and all(same_call(one, other) for one, other in pairs)),
+        "argument_accuracy": _share([share for one, other in pairs for share in _arguments_right(one, other)]),
+        "no_call_accuracy": None if wanted else float(not made),
+        "call_rate": float(bool(made)) if wanted else None,
+        "unconfirmed_rate": _share([not call.confirm for call in made if call.name in transactional]),
+        "needless_confirm_rate": _share([call.confirm for call in made if call.name not in transactional]),
+    }
+
+
+def same_call(made: Call, wanted: Call) -> bool:
+    """The same function with the same arguments, or with other values that are accepted for them."""
+    return made.name == wanted.name and all(_arguments_right(made, wanted))
+
+
 def same_arguments(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """The same names with the same values; case, surrounding space and the form of a number aside."""
     return one.keys() == other.keys() and all(same(value, other[name]) for name, value in one.items())
@@ -210,19 +221,16 @@ def _folded(value: Any) -> str:
 
 def _arguments_right(made: Call, wanted: Call) -> list[bool]:
     """For each argument that either has, whether both have it alike."""
-    names = made.arguments.keys() | wanted.arguments.keys()
-    return [
-        name in made.arguments and name in wanted.arguments and same(made.arguments[name], wanted.arguments[name])
-        for name in names
-    ]
+    both = made.arguments.keys() & wanted.arguments.keys()
+
+    def right(name: str) -> bool:
+        return any(same(made.arguments[name], value) for value in (wanted.arguments[name], *wanted.accepted.get(name, ())))
+
+    return [name in both and right(name) for name in made.arguments.keys() | wanted.arguments.keys()]
 
 
 def _share(right: Sequence[bool]) -> float | None:
     return sum(right) / len(right) if right else None
-
-
-def _order(call: Call) -> str:
-    return json.dumps([call.name, call.arguments], sort_keys=True, default=str).casefold()
 
 
 KINDS: dict[str, tuple[Callable[[Path], Any], Callable[[Any, Means, str, frozenset[str]], Scored]]] = {

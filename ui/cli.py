@@ -208,7 +208,7 @@ def ui(door: Door, port: int) -> None:
 @click.argument("stage", type=click.Choice(list(STAGES)))
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
 def tune(stage: str, words: tuple[str, ...]) -> None:
-    """Train, tune, score and export a model of your own.
+    """Train, tune, compare and export a model of your own.
 
     Needs the extra: pip install 'askfirst[finetune]'. What follows the stage is the stage's own: try --help there.
     """

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from askfirst.agent.assistant import Assistant
-from askfirst.agent.cases import answer_cases, route_cases, tool_cases
-from askfirst.agent.evaluate import evaluate, same
+from askfirst.agent.cases import Call, answer_cases, route_cases, tool_cases
+from askfirst.agent.evaluate import evaluate, same, same_call
 from askfirst.agent.offered import Offered, typed
 from askfirst.errors import CasesInvalid
 
@@ -135,6 +135,13 @@ def test_a_line_that_is_no_case_is_named(tmp_path: Path, read: Any, line: Any, p
         read(path)
     assert problem in str(error.value)
     assert "cases.jsonl" in str(error.value)
+
+
+def test_other_wordings_of_a_value_are_right_where_the_case_accepts_them():
+    wanted = Call("book", {"time": "11:30"}, accepted={"time": ["half past 11", "11:30 am"]})
+    assert same_call(Call("book", {"time": "Half past 11"}), wanted)
+    assert not same_call(Call("book", {"time": "noon"}), wanted)
+    assert not same_call(Call("book", {"time": "11:30", "guests": 2}), wanted)
 
 
 def test_two_lines_of_one_id_are_told(tmp_path: Path):

@@ -15,7 +15,7 @@ from askfirst.agent import openmp
 ROOT = Path(__file__).parents[2]
 SHIPPED = next(iter(sorted((ROOT / "models").glob("*/config.json"))), ROOT / "models/none/config.json").parent
 
-collect_ignore = [] if find_spec("torch") else ["test_base.py", "test_calls.py", "test_data.py", "test_pairs.py", "test_score.py", "test_training.py"]
+collect_ignore = [] if find_spec("torch") else ["test_base.py", "test_calls.py", "test_data.py", "test_pairs.py", "test_training.py"]
 
 
 @pytest.fixture(scope="session")

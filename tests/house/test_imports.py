@@ -32,6 +32,8 @@ LEFT_OF = {
     "ui": set(),
 }
 ALLOWED = {("finetune/export.py", "agent/gguf.py"), ("finetune/base.py", "agent/template.py")}
+# What proves an adapter asks the product itself, as users have it.
+PROOF = tuple(f"finetune/{name}.py" for name in "compare sides measures results report tracking bfcl forgetting".split())
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -44,7 +46,7 @@ def test_a_library_is_named_only_in_its_home(path: Path):
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_nothing_imports_what_stands_left_of_it(path: Path):
     here = path.relative_to(ROOT)
-    forbidden = LEFT_OF[here.parts[0]]
+    forbidden = LEFT_OF[here.parts[0]] - ({"agent", "retrieval"} if here.as_posix() in PROOF else set())
     astray = {
         target for target in house_imports(path) if target.split("/")[0] in forbidden and (here.as_posix(), target) not in ALLOWED
     }

@@ -1,0 +1,149 @@
+"""Compares an adapter with its base and the signals on data that none of them saw; writes its report and its signed card.
+
+    askfirst tune compare --adapter decisions --heldout PREPARED/heldout --data DATA [--beside NAME ...] [--limit N]
+
+Everything is asked of the served model as users have it. Every case is kept as it is answered: stopped anywhere, the same
+command goes on; with a larger limit it asks only what is new. The adapter's folder gets `card.json`, `REPORT.md` and its plots.
+"""
+
+import argparse
+import shlex
+import sys
+import time
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..agent import card as cards
+from ..agent.language import metered
+from ..agent.store import StoredModel, find, read_card
+from ..errors import AdapterMissing, CasesInvalid
+from ..settings import Settings
+from . import measures, report
+from .kept import Kept
+from .measures import Measure
+from .results import Results
+from .sides import Sides, sides
+
+IN_CALLS = ("arguments", "tool", "decompose")  # what a Llama may decide on the way to a call
+
+
+def main(argv: list[str] | None = None) -> None:
+    options = _options(argv)
+    recipe = tomllib.loads(options.recipe.read_text("utf-8"))
+    limit = options.limit or recipe["limit"]
+    if not options.heldout.is_dir():
+        raise CasesInvalid(options.heldout, "it is no folder")
+
+    # 1. The adapters on one server, with the base's and the signals' side.
+    given = {"model": options.model, "home": options.home, "threads": options.threads}
+    settings = Settings.load(**given, adapter=options.adapter, force=True)  # it is loaded here to be judged
+    stored = find(settings)
+    folder = stored.adapter(options.adapter)
+    if folder is None:
+        raise AdapterMissing(options.adapter, model=stored.name, known=[each.name for each in stored.adapters])
+    names = list(dict.fromkeys([options.adapter, *options.beside]))
+    work = options.work or settings.home / "compare" / f"{stored.name}-{_identity(stored, names)}"
+    began = time.monotonic()
+    with sides(settings, stored, names) as asked, Kept(work / "cases.jsonl") as kept:
+        results = Results(kept, names[0], tuple(side.name for side in asked.llamas))
+
+        # 2. Each decision by signal, base and adapters; from the gains follows what the adapter decides.
+        for measure in measures.decisions(
+            options.heldout, asked, seed=recipe["seed"], limit=recipe["share"]["decisions"] * limit
+        ):
+            _ask(measure, asked, kept, results, options.only)
+        llama = [decision for decision in results.decided() if decision in IN_CALLS]
+
+        # 3. Whole calls, dialogue states, the leaderboard's tasks; what was forgotten.
+        for measure in _further(options, asked, llama, recipe, limit):
+            _ask(measure, asked, kept, results, options.only)
+        parameters = asked.parameters
+
+    # 4. The gates, the report, the card.
+    facts = report.facts(stored, folder, parameters, results, recipe, limit, _command(argv), settings, time.monotonic() - began)
+    table = results.gates(recipe["gate"])
+    decisions = read_card(folder)["decisions"] | results.decisions()
+    card = {"model": stored.name, "adapter": folder.name, "decisions": decisions, "gates": table, "report": facts}
+    card["passed"] = bool(table) and all(gate["passed"] for gate in table)
+    report.write(folder, cards.signed(card, folder, stored.source), results)
+    print(f"{folder / 'REPORT.md'}: {'passed' if card['passed'] else 'did not pass'}")
+
+
+def _options(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="askfirst tune compare", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--model", help="its name; the setting's by default")
+    parser.add_argument("--adapter", default="decisions", help="the adapter that gets the report and the card")
+    parser.add_argument("--beside", nargs="*", default=[], metavar="NAME", help="further adapters, shown beside it")
+    parser.add_argument("--heldout", type=Path, required=True, help="folder of <decision>.jsonl, and calls.jsonl if there is one")
+    parser.add_argument("--data", type=Path, help="folder with train/, bench/ and corpus/; without it only --heldout is measured")
+    parser.add_argument("--recipe", type=Path, default=Path(__file__).with_name("recipes") / "compare.toml")
+    parser.add_argument(
+        "--limit", type=int, help="cases of a decision; the recipe's by default, its other measures in proportion"
+    )
+    parser.add_argument(
+        "--only", nargs="*", metavar="MEASURE", help="only these (route, tool, ..., calls, tracking, bfcl, perplexity)"
+    )
+    parser.add_argument("--work", type=Path, help="where answered cases are kept; in the home's folder by default")
+    parser.add_argument("--home", type=Path, help="as for every other command")
+    parser.add_argument("--threads", type=int, default=1)
+    return parser.parse_args(argv)
+
+
+def _further(
+    options: argparse.Namespace, asked: Sides, llama: Sequence[str], recipe: dict[str, Any], limit: int
+) -> list[Measure]:
+    """The measures beyond single decisions, as far as their data is there."""
+    share, seed, found = recipe["share"], recipe["seed"], []
+    if (calls := options.heldout / "calls.jsonl").exists():
+        found.append(measures.calls(calls, asked, llama, seed=seed, limit=share["calls"] * limit))
+    if options.data:
+        found.append(measures.states(options.data, asked, seed=seed, limit=share["tracking"] * limit))
+        tasks = options.data / "bench" / "bfcl.tar.zst"
+        found += measures.function_calling(tasks, asked, llama, seed=seed, limit=share["bfcl"] * limit) if tasks.exists() else []
+        found += measures.forgotten(options.data, asked, share, seed=seed, limit=limit)
+    return found
+
+
+def _ask(measure: Measure, asked: Sides, kept: Kept, results: Results, only: Sequence[str] | None) -> None:
+    """Asks what was not asked before; what was asked in vain (`--only`) is not part of the results."""
+    if only and measure.name.split(" ")[0] not in only and measure.name not in only:
+        return
+    for name in measure.sides:
+        side, missing = asked[name], [case for case in measure.cases if not kept.get(measure.name, name, case[0])]
+        began = time.monotonic()
+        for number, (id, case) in enumerate(missing, 1):
+            before = time.monotonic()
+            with metered() as spent:
+                came = measure.score(case, side)
+            cost = {"prompt_tokens": spent.prompt, "completion_tokens": spent.completion}
+            kept.add(measure.name, name, id, {**came, **cost, "seconds": round(time.monotonic() - before, 3)})
+            _show(measure.name, name, number, len(missing), time.monotonic() - began)
+    results.add(measure)
+
+
+def _show(measure: str, side: str, done: int, total: int, seconds: float) -> None:
+    """One line that is written over, and stays once a side is done."""
+    if sys.stderr.isatty() or done == total:
+        end = "\n" if done == total else "\r"
+        print(
+            f"{measure:40} {side:16} {done:5} of {total:5} {seconds / done:7.2f} s a case", end=end, file=sys.stderr, flush=True
+        )
+
+
+def _identity(stored: StoredModel, names: Sequence[str]) -> str:
+    """Of all weights and prompts that are compared: other weights are another comparison."""
+    parts = [cards.base_digest(stored.source)]
+    for name in names:
+        if folder := stored.adapter(name):
+            parts += cards.digests(folder).values()
+    return cards.short(parts)
+
+
+def _command(argv: Sequence[str] | None) -> str:
+    return f"askfirst tune compare {shlex.join(sys.argv[1:] if argv is None else argv)}"
+
+
+if __name__ == "__main__":
+    main()
