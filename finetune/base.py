@@ -76,7 +76,10 @@ def _from_gguf(path: Path, *, name: str, own: Path) -> Base:
         for file in OWN:
             if (own / file).is_file():
                 shutil.copy(own / file, partial / file)
-        os.replace(partial, folder)
+        try:
+            os.replace(partial, folder)
+        except OSError:  # another process was first
+            shutil.rmtree(partial)
     return Base(name, folder, sha256)
 
 
@@ -87,7 +90,7 @@ def _dequantize(path: Path, out: Path) -> None:
     weights = {name: weight.half().contiguous() for name, weight in model.state_dict().items()}
     if model.config.tie_word_embeddings:
         del weights["lm_head.weight"]
-    del model.config.quantization_config  # the weights are plain numbers now
+    delattr(model.config, "quantization_config")  # the weights are plain numbers now
     out.mkdir(parents=True)
     save_file(weights, out / "model.safetensors", metadata={"format": "pt"})
     model.config.save_pretrained(out)

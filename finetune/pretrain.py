@@ -13,11 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from .batches import Batch, Inputs
 from .initialise import set_copying_heads
-from .loop import Batch, Schedule, train
+from .loop import Schedule, train
+from .methods import save_model
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -40,10 +41,13 @@ def main(argv: list[str] | None = None) -> None:
     set_copying_heads(model, seed=training.pop("seed"))
 
     # 3. Training, from the last checkpoint if there is one.
-    train(model, batch, Schedule(**training), options.out)
+    weights = train(model, batch, Schedule(**training), options.out)
+    if weights is None:
+        return
 
     # 4. The folder that everything else starts from, with the recipe that made it.
-    save(model, tokenizer, options.out / "model")
+    save_model(model, weights, options.out / "model")
+    tokenizer.save_pretrained(options.out / "model")
     shutil.copy(options.recipe, options.out / "model" / "recipe.toml")
 
 
@@ -64,7 +68,7 @@ def shuffled(tokens: np.ndarray, *, size: int, length: int, seed: int) -> Batch:
     sequences = tokens[: len(tokens) // length * length].reshape(-1, length)
     steps = len(sequences) // size
 
-    def batch(step: int) -> dict[str, Tensor]:
+    def batch(step: int) -> Inputs:
         epoch, position = divmod(step, steps)
         order = np.random.default_rng([seed, epoch]).permutation(len(sequences))
         rows = order[position * size : (position + 1) * size]
@@ -72,12 +76,6 @@ def shuffled(tokens: np.ndarray, *, size: int, length: int, seed: int) -> Batch:
         return {"input_ids": ids, "labels": ids}
 
     return batch
-
-
-def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
-    """In float16: it halves the file, and unlike bfloat16 numpy can read it when GGUF files are derived."""
-    model.half().save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
 
 
 if __name__ == "__main__":
