@@ -15,14 +15,15 @@ TOKEN = re.compile(r"[a-z0-9]+")
 
 
 def interval(points: Sequence[float], *, share: bool = True) -> Score:
-    """Mean with its 95 % interval: Wilson's for right or wrong, the normal one for shares and differences."""
+    """Mean with its 95 % interval: Wilson's for right or wrong, the normal one for shares (kept to 0..1) and differences."""
     n, mean = len(points), sum(points) / len(points)
     if share and set(points) <= {0.0, 1.0}:
         middle = (mean + 1.92 / n) / (1 + 3.84 / n)
         half = 1.96 * sqrt(mean * (1 - mean) / n + 0.96 / n**2) / (1 + 3.84 / n)
     else:
         middle, half = mean, 1.96 * sqrt(sum((p - mean) ** 2 for p in points) / max(1, n - 1) / n)
-    return {"score": round(mean, 3), "low": round(middle - half, 3) + 0.0, "high": round(middle + half, 3)}  # no -0.0
+    low, high = (max(0.0, middle - half), min(1.0, middle + half)) if share else (middle - half, middle + half)
+    return {"score": round(mean, 3), "low": round(low, 3) + 0.0, "high": round(high, 3)}  # + 0.0: no -0.0
 
 
 def gain(points: Sequence[float], before: Sequence[float]) -> Score:

@@ -142,7 +142,9 @@ def _identity(stored: StoredModel, names: Sequence[str]) -> str:
 
 
 def _command(argv: Sequence[str] | None) -> str:
-    return f"askfirst tune compare {shlex.join(sys.argv[1:] if argv is None else argv)}"
+    """What was called; of an absolute path, which is nobody else's, the last part."""
+    words = sys.argv[1:] if argv is None else argv
+    return f"askfirst tune compare {shlex.join(Path(word).name if Path(word).is_absolute() else word for word in words)}"
 
 
 if __name__ == "__main__":
