@@ -10,21 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..errors import ModelUnreadable
 from .store import StoredModel
 from .wheel import weights
 
-if TYPE_CHECKING:
-    from .gguf import Kind
-
-# Of f32, f16 and q8_0 (5M parameters, one thread, adapter on: 738, 1,694 and 1,647 tokens/s) the fastest that decides as the
-# trained weights do: of 500 held-out decisions f16 made none otherwise than f32, q8_0 made 1 to 4 % of each kind otherwise.
-KIND: "Kind" = "f16"
-# Published weights (SmolLM2-135M in Q4_1) are served in the kind that llama.cpp reads a prompt fastest in, with no decision
-# changed by it: benchmarks/README.md has the figures.
-PUBLISHED_KIND: "Kind" = "q8_0"
 SOURCES = ("config.json", "model.safetensors", "tokenizer.json", "chat_template.jinja")
 PUBLISHED_SOURCES = ("config.json", "source.toml", "chat_template.jinja")
 ADAPTER_SOURCES = ("adapter_config.json", "adapter_model.safetensors")
@@ -38,11 +28,15 @@ class Files:
     adapters: tuple[Path, ...]
     digest: str
 
+    def here(self) -> bool:
+        """Whether they all still lie there."""
+        return all(path.exists() for path in (self.model, *self.adapters))
+
 
 def derive(model: StoredModel, home: Path) -> Files:
     """The GGUF files of a model, written once under a lock and named by the digest of their sources and of the writer.
 
-    Older files of the same model are removed. Raises `ModelUnreadable` when the folder holds no usable model.
+    Older ones of the same model, kind or adapter are removed. Raises `ModelUnreadable` when the folder holds no usable model.
     """
     if model.source.is_file():
         told = model.source.stat()
@@ -59,7 +53,7 @@ def derive(model: StoredModel, home: Path) -> Files:
             _write(model, paths, home)
     except (OSError, KeyError, ValueError, TypeError, SafetensorError) as error:
         raise ModelUnreadable(model.source, f"{type(error).__name__}, {error}") from error
-    return Files(paths[0], tuple(paths[1:]), _short(" ".join(digests).encode()))
+    return Files(paths[0], tuple(paths[1:]), _short(" ".join([model.kind, *digests]).encode()))
 
 
 @contextmanager
@@ -71,7 +65,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def _parts(model: StoredModel) -> list[str]:
-    return [PUBLISHED_KIND if model.published else KIND, *(adapter.name for adapter in model.adapters)]
+    return [model.kind, *(adapter.name for adapter in model.adapters)]
 
 
 def _write(model: StoredModel, paths: list[Path], home: Path) -> None:
@@ -87,14 +81,15 @@ def _write(model: StoredModel, paths: list[Path], home: Path) -> None:
         partial = path.with_suffix(".partial")
         if number == 0 and model.published:
             template = (model.source / "chat_template.jinja").read_text("utf-8")
-            requantize(weights(model.published, model.name, home), partial, kind=PUBLISHED_KIND, template=template)
+            requantize(weights(model.published, model.name, home), partial, kind=model.kind, template=template)
         elif number == 0:
-            write_model(model.source, partial, kind=KIND)
+            write_model(model.source, partial, kind=model.kind)
         else:
             write_adapter(model.adapters[number - 1], model.source, partial)
         os.replace(partial, path)
-    for old in set(paths[0].parent.glob(f"{model.name}.*.gguf")) - set(paths):
-        old.unlink()
+    for part, path in zip(_parts(model), paths, strict=True):
+        for old in set(path.parent.glob(f"{model.name}.{part}.*.gguf")) - {path}:
+            old.unlink()
 
 
 def _digest(folder: Path, names: tuple[str, ...]) -> str:

@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import json
 import os
+import socket
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -48,6 +49,8 @@ class State:
 
 def main() -> None:
     job = Job(**json.load(sys.stdin))
+    if not is_free(job.port):
+        sys.exit(f"port {job.port} is taken by another program; try again, then another is chosen")
     server = listening(job)
     me = State(f"{server.listening_address}/v1", job.key, os.getpid(), psutil.Process().create_time())
     write_state(Path(job.state), me)
@@ -68,6 +71,17 @@ def listening(job: Job) -> Any:
     told.cpuparams.n_threads = told.cpuparams_batch.n_threads = job.threads
     told.lora_adapters = [_lora(llama, path) for path in job.adapters]
     return llama.Server(told)
+
+
+def is_free(port: int) -> bool:
+    """Whether the server may listen there; 0 is any port. llama.cpp itself would only say that it failed."""
+    with socket.socket() as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def watch(job: Job, me: State) -> None:

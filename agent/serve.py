@@ -6,35 +6,24 @@ ends with the user's process however that ends; a server without users for `IDLE
 be the one that cleans up, and the next command finds the model warm.
 """
 
-import contextlib
 import fcntl
-import json
-import secrets
-import socket
-import subprocess
-import sys
 import threading
 import time
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import replace
 from typing import IO
-from urllib.parse import urlsplit
 
-import psutil
-
-from ..errors import ModelDown, ModelServerFailed
+from ..errors import ModelServerFailed
 from ..settings import Settings
-from . import openmp
-from .derive import Files, derive, locked
+from .derive import Files, locked
 from .endpoint import Endpoint, offered
-from .llamacpp import Job, State, alone, end, process_of, read_state
+from .llamacpp import alone, end, read_state
 from .model import Model
-from .store import StoredModel, card_of, find, is_url, models, prompts_of, pull, read_card, stored
+from .starting import Place, running
+from .store import StoredModel, card_of, find, is_url, models, prompts_of, pull, read_card, stored, unproved
 
-__all__ = ["Served", "card_of", "models", "open_model", "pull", "serve"]
+__all__ = ["Served", "card_of", "models", "open_model", "pull", "serve", "unproved"]
 
 IDLE = 300.0  # seconds without a user after which a server ends
-PATIENCE = 10.0  # seconds in which a living server must answer; on a busy machine it is slow, not dead
 
 
 def open_model(settings: Settings) -> Model:
@@ -82,22 +71,43 @@ class Served:
         """What a request must bring as `Authorization: Bearer KEY`."""
         return self.endpoint().key
 
+    @property
+    def files(self) -> Files:
+        """What the server loads, made of the model if that was not done yet."""
+        return self._placed().files
+
     def endpoint(self) -> Endpoint:
         """Where the model answers now, started if it is not up; one that died gets its old port and key again, so that what
         other users know stays true. Raises `ModelServerFailed`, `ModelUnreadable`."""
         if self._model is None:
             return Endpoint(self._settings.model, self._settings.model_key, self._settings.model_name)
         with self._lock:
-            self._place = self._place or Place.of(self._settings, self._model)
+            place = self._placed()
             if self._use is None:
-                self._use = self._place.users.open("a")
+                self._use = place.users.open("a")
                 fcntl.flock(self._use, fcntl.LOCK_SH)
             try:
-                state = running(self._place, self._settings.threads, idle=self._idle)
+                state = running(place, self._settings.threads, idle=self._idle)
             except ModelServerFailed:
                 self.close()
                 raise
         return Endpoint(state.url, state.key, "local", tuple(float(folder == self._adapter) for folder in self._model.adapters))
+
+    def _placed(self) -> "Place":
+        """What is served and where its processes meet: told once, so that this use stays with the adapters that it found.
+
+        Files that are gone were made anew from a changed model or adapter, by another process: then this use moves on to the
+        server of the new ones, and requests that still run end on the old one.
+        """
+        if self._model is None:
+            raise ModelServerFailed("at a URL nothing is started", log="none")
+        with self._lock:
+            if self._place and not self._place.files.here():
+                self.close()
+                self._model, self._place = replace(find(self._settings), kind=self._model.kind), None
+                self._adapter = self._model.adapter(self._settings.adapter)
+            self._place = self._place or Place.of(self._settings, self._model)
+            return self._place
 
     def close(self) -> None:
         """Gives this use back. The server ends by itself when nobody has used it for a while."""
@@ -126,93 +136,6 @@ class Served:
             time.sleep(2)
 
 
-@dataclass(frozen=True)
-class Place:
-    """What is served, and the files over which the processes of a home meet about it."""
-
-    files: Files
-    context: int
-    state: Path
-    lock: Path
-    users: Path
-    log: Path
-
-    @classmethod
-    def of(cls, settings: Settings, model: StoredModel) -> "Place":
-        """In a folder that only the owner can enter; named by what is served, so that two models do not meet."""
-        files = derive(model, settings.home)
-        folder = settings.home / "run"
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        named = (folder / f"model-{files.digest}-{settings.threads}.{suffix}" for suffix in ("json", "lock", "users", "log"))
-        return cls(files, model.context, *named)
-
-
-def running(place: Place, threads: int, *, idle: float) -> State:
-    """The server's state; started when it is not up, after what is left of the one before was ended."""
-    with locked(place.lock):
-        before = read_state(place.state)
-        if before and answers(before):
-            return before
-        if before:
-            end(before)
-        place.state.unlink(missing_ok=True)
-        check_memory(place.files)
-        key, port = (before.key, free_port(before)) if before else (secrets.token_urlsafe(32), 0)
-        adapters = tuple(map(str, place.files.adapters))
-        return started(
-            place,
-            Job(str(place.files.model), adapters, threads, place.context, key, port, str(place.state), str(place.users), idle),
-        )
-
-
-def answers(state: State) -> bool:
-    """Whether the server answers with its key; one whose process is alive is given `PATIENCE` for it."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        with contextlib.suppress(ModelDown):
-            return bool(offered(state.url, state.key, timeout=2))
-        if process_of(state) is None:
-            break
-        time.sleep(0.1)
-    return False
-
-
-def check_memory(files: Files) -> None:
-    """Weights are mapped and read whole; caches and the process take about a third more."""
-    needed = 1.3 * sum(path.stat().st_size for path in (files.model, *files.adapters)) + 100e6
-    free = psutil.virtual_memory().available
-    if free < needed:
-        raise ModelServerFailed(f"it needs about {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are free", log="none yet")
-
-
-def started(place: Place, job: Job) -> State:
-    """The state that the new process writes once it answers; its last words as an error when it ends before."""
-    with place.log.open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", f"{__package__}.llamacpp"],
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            text=True,
-            env=openmp.variables(place.log.parent),
-        )
-    # The thread collects the process's exit, whenever that comes: no zombie, and no warning about it.
-    threading.Thread(target=process.wait, daemon=True).start()
-    with contextlib.suppress(BrokenPipeError), process.stdin:  # type: ignore[union-attr]  # it is a pipe
-        json.dump(asdict(job), process.stdin)  # type: ignore[arg-type]
-    deadline = time.monotonic() + 30 + place.files.model.stat().st_size / 20e6
-    while time.monotonic() < deadline:
-        state = read_state(place.state)
-        if state and state.pid == process.pid:
-            return state
-        if process.poll() is not None:
-            raise ModelServerFailed(last_line(place.log) or f"exit code {process.returncode}", log=place.log)
-        time.sleep(0.01)
-    process.kill()
-    raise ModelServerFailed("it did not come up in time", log=place.log)
-
-
 def at_url(settings: Settings) -> Model:
     """A server of the user's own. The adapter is asked for only where that server lists a model of its name.
 
@@ -229,21 +152,3 @@ def at_url(settings: Settings) -> Model:
         prompts=prompts_of(folder),
         card=read_card(folder) if folder else None,
     )
-
-
-def free_port(before: State) -> int:
-    """The port that the server had before, which its last threads may hold for a moment; 0, any port, where others took it."""
-    port = urlsplit(before.url).port or 0
-    for _ in range(20):
-        with socket.socket() as tried, contextlib.suppress(OSError):
-            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            tried.bind(("127.0.0.1", port))
-            return port
-        time.sleep(0.05)
-    return 0
-
-
-def last_line(log: Path) -> str:
-    """What a server said last, which is mostly why it ended."""
-    lines = [line.strip() for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
-    return lines[-1] if lines else ""

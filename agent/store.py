@@ -8,16 +8,26 @@ import json
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import AdapterMissing, ModelMissing, ModelUnreadable
 from ..settings import Settings
+from .card import check, fault, read_card
 from .download import Progress
 from .hub import HUB, PRESETS, pull_preset
 from .wheel import Source, places, pull_wheel, source_of
 
+if TYPE_CHECKING:
+    from .gguf import Kind
+
 SHIPPED = Path(__file__).parents[1] / "models"
 PREFERRED = ("smollm2-135m", "askfirst-5m")  # what the model "askfirst" means: the first that is here with an adapter
+# How weights are served. Those of a folder (5M parameters, f32, f16 and q8_0 on one thread, adapter on: 738, 1,694 and 1,647
+# tokens/s) in the fastest kind that decides as they do: of 500 held-out decisions f16 made none otherwise than f32, q8_0 made
+# 1 to 4 % of each kind otherwise. Published ones (SmolLM2-135M in Q4_1) in the kind in which llama.cpp reads prompts fastest
+# among those that lose nothing: 1.6 times as fast as in Q4_1 itself; benchmarks/README.md has the figures.
+KIND: "Kind" = "f16"
+PUBLISHED_KIND: "Kind" = "q8_0"
 LARGE_CONTEXT = 8192  # tokens of one request to a fetched Llama, whose own 131,072 would take gigabytes
 
 
@@ -25,14 +35,17 @@ LARGE_CONTEXT = 8192  # tokens of one request to a fetched Llama, whose own 131,
 class StoredModel:
     """`source` is a model's folder or its GGUF file; `adapters` are folders, in the order in which the server numbers them.
 
-    `published` tells of weights that are not in the folder.
+    `published` tells of weights that are not in the folder; `kind` is how a folder's weights are served,
+    `cache` the bytes that the server keeps for each token of a prompt.
     """
 
     name: str
     source: Path
     adapters: tuple[Path, ...]
     context: int
+    cache: int
     published: Source | None = None
+    kind: "Kind" = KIND
 
     def adapter(self, name: str | None) -> Path | None:
         """The adapter's folder; None for 'none', and for the default adapter of a model that has none at all."""
@@ -71,7 +84,7 @@ def stored(settings: Settings) -> list[StoredModel]:
     here = [model for model in folders if not model.published or places(model.published, model.name, settings.home)]
     claimed = {model.name for model in folders if model.published}
     files = [file for file in sorted((settings.home / "models").glob("*.gguf")) if file.stem not in claimed]
-    return [*here, *(StoredModel(file.stem, file, (), LARGE_CONTEXT) for file in files)]
+    return [*here, *(_from_file(file) for file in files)]
 
 
 def find(settings: Settings) -> StoredModel:
@@ -116,7 +129,8 @@ def pull(
 def card_of(settings: Settings) -> dict[str, Any] | None:
     """What the model with its adapter was shown to decide well; None where nothing limits it (a large Llama, any URL).
 
-    A model folder asked without an adapter has proved nothing: then the `decisions` are empty.
+    A model folder asked without an adapter has proved nothing: then the `decisions` are empty. Raises `AdapterUnproved` for an
+    adapter without a signed card of its own that passed, unless the settings force it.
     """
     if is_url(settings.model):
         return None
@@ -124,16 +138,15 @@ def card_of(settings: Settings) -> dict[str, Any] | None:
     adapter = model.adapter(settings.adapter)
     if not model.source.is_dir():
         return None
+    if adapter and not settings.force:
+        check(adapter, model.source)
     return read_card(adapter) if adapter else {"decisions": {}}
 
 
-def read_card(adapter: Path) -> dict[str, Any]:
-    """An adapter's card; with empty `decisions` where it has none, for then it has proved nothing."""
-    path = adapter / "card.json"
-    try:
-        return {"decisions": {}} | (json.loads(path.read_text("utf-8")) if path.exists() else {})
-    except (ValueError, TypeError) as error:
-        raise ModelUnreadable(path, str(error)) from None
+def unproved(settings: Settings) -> str | None:
+    """Why the card of the adapter in use does not prove it, which only `force` lets pass; None where it does, or none is used."""
+    adapter = None if is_url(settings.model) else find(settings).adapter(settings.adapter)
+    return fault(read_card(adapter), adapter, find(settings).source) if adapter else None
 
 
 def prompts_of(adapter: Path | None) -> dict[str, Any] | None:
@@ -160,8 +173,18 @@ def _folders(settings: Settings) -> list[StoredModel]:
 def _from_folder(folder: Path) -> StoredModel:
     adapters = tuple(path.parent for path in sorted(folder.glob("adapters/*/adapter_config.json")))
     try:
-        trained = int(json.loads((folder / "config.json").read_text("utf-8"))["max_position_embeddings"])
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+        trained, heads = int(config["max_position_embeddings"]), config["num_key_value_heads"]
+        width = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
+        cache = 2 * 2 * config["num_hidden_layers"] * heads * width  # a key and a value in each layer, in float16
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise ModelUnreadable(folder, f"config.json, {type(error).__name__}, {error}") from None
     published = source_of(folder)
-    return StoredModel(folder.name, folder, adapters, min(trained, published.context if published else LARGE_CONTEXT), published)
+    if published is None:
+        return StoredModel(folder.name, folder, adapters, min(trained, LARGE_CONTEXT), cache)
+    return StoredModel(folder.name, folder, adapters, min(trained, published.context), cache, published, PUBLISHED_KIND)
+
+
+def _from_file(file: Path) -> StoredModel:
+    """Its cache by its size: Llama 3.2 1B and 3B and 3.1 8B in four bits take 40, 57 and 27 bytes for a megabyte of weights."""
+    return StoredModel(file.stem, file, (), LARGE_CONTEXT, int(file.stat().st_size * 60e-6))

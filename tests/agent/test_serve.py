@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
-from askfirst.agent import serve as serving
+from askfirst.agent import starting
 from askfirst.agent.derive import derive
 from askfirst.agent.llamacpp import State, read_state
 from askfirst.agent.serve import Served, card_of, open_model, serve
@@ -147,7 +147,7 @@ def test_after_sigkill_a_taken_port_is_left_to_who_took_it(lone: Settings, serve
 
 
 def test_a_server_that_hangs_is_replaced(lone: Settings, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving, "PATIENCE", 1)
+    monkeypatch.setattr(starting, "PATIENCE", 1)
     hanging = state(lone).pid
     os.kill(hanging, signal.SIGSTOP)
     served.endpoint()
@@ -239,7 +239,7 @@ def test_a_server_that_cannot_load_its_model_says_why_and_leaves_no_process(tmp_
 
 
 def test_too_little_memory_is_said_before_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving.psutil, "virtual_memory", lambda: SimpleNamespace(available=1e6))
+    monkeypatch.setattr(starting.psutil, "virtual_memory", lambda: SimpleNamespace(available=1e6))
     with pytest.raises(ModelServerFailed, match=r"needs about 0\.\d GB"):
         serve(Settings(home=tmp_path)).endpoint()
 
