@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from ..agent import card as cards
+from ..agent.card import read_card
 from ..agent.language import metered
-from ..agent.store import StoredModel, find, read_card
+from ..agent.store import StoredModel, find
 from ..errors import AdapterMissing, CasesInvalid
 from ..settings import Settings
 from . import measures, report
@@ -64,8 +65,9 @@ def main(argv: list[str] | None = None) -> None:
     # 4. The gates, the report, the card.
     facts = report.facts(stored, folder, parameters, results, recipe, limit, _command(argv), settings, time.monotonic() - began)
     table = results.gates(recipe["gate"])
-    decisions = read_card(folder)["decisions"] | results.decisions()
-    card = {"model": stored.name, "adapter": folder.name, "decisions": decisions, "gates": table, "report": facts}
+    before = read_card(folder)
+    decisions = before["decisions"] | results.decisions()
+    card = {**before, "model": stored.name, "adapter": folder.name, "decisions": decisions, "gates": table, "report": facts}
     card["passed"] = bool(table) and all(gate["passed"] for gate in table)
     report.write(folder, cards.signed(card, folder, stored.source), results)
     print(f"{folder / 'REPORT.md'}: {'passed' if card['passed'] else 'did not pass'}")

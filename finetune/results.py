@@ -137,8 +137,8 @@ class Results:
         own = [rows[name]["base_gain"]["low"] for name in self.decided()]
         found: list[tuple[str, float | None, str]] = [
             ("perplexity_ratio", _value(lost.get("perplexity_ratio")), "<="),
-            ("general_loss", _negative(_value(lost.get("accuracy_gain"))), "<="),
-            ("repetition_gain", _value(lost.get("repetition_gain")), "<="),
+            ("general_loss", _least(lost.get("accuracy_gain"), "high", -1), "<="),
+            ("repetition_gain", _least(lost.get("repetition_gain"), "low", 1), "<="),
             ("base_gain", min(own, default=None), ">="),
             ("decided", float(len(own)), ">="),
             ("cases", float(min((row["n"] for row in rows.values()), default=0)), ">="),
@@ -201,8 +201,9 @@ def _value(score: Score | None) -> float | None:
     return score["score"] if score else None
 
 
-def _negative(value: float | None) -> float | None:
-    return None if value is None else -value + 0.0
+def _least(gain: Score | None, end: str, sign: int) -> float | None:
+    """How much worse it surely is: the end of the interval that is nearer to no change."""
+    return None if gain is None else sign * gain[end] + 0.0
 
 
 def _gate(name: str, value: float | None, sign: str, wanted: float) -> Row:

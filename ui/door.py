@@ -45,6 +45,7 @@ class Door:
     by: str | None = None
     as_json: bool = False
     adapter: str | None = None
+    force: bool = False
 
     @cached_property
     def settings(self) -> "Settings":
@@ -57,6 +58,7 @@ class Door:
             "home": self.home,
             "user": self.by,
             "adapter": self.adapter,
+            "force": self.force or None,
         }
         return Settings.load(**given)
 

@@ -1,6 +1,7 @@
 """The commands about models: list, fetch and serve them."""
 
 import sys
+from dataclasses import replace
 
 import click
 
@@ -43,12 +44,17 @@ def pull(door: Door, name: str) -> None:
 
 
 @model.command("serve")
+@click.option("--force", is_flag=True, help="Serve an adapter that no card proves; what is skipped is said.")
 @click.pass_obj
-def serve_model(door: Door) -> None:
+def serve_model(door: Door, force: bool) -> None:
     """Serve the model on 127.0.0.1 until Ctrl-C, for other programs."""
     from ..agent import serve
     from . import show
 
+    door = replace(door, force=force)
+    serve.card_of(door.settings)
+    if skipped := serve.unproved(door.settings):
+        click.echo(f"askfirst: the adapter is served by force, although {skipped}.", err=True)
     with serve.serve(door.settings) as served:
         facts = {"url": served.url, "key": served.key}
         door.say(facts, show.facts(facts))
