@@ -15,12 +15,28 @@ from typing import Any, get_args
 
 from ..errors import AskfirstError
 from ..settings import Decision, Settings
-from . import probes
+from . import decoding, probes
 from .probes import Unfit
 from .serve import serve
-from .store import card_of, is_url
+from .store import card_of, is_url, unproved
 
 PACKAGES = ("langgraph", "langchain-openai", "llama-index-core", "psycopg", "pgvector", "xllamacpp", "onnxruntime", "streamlit")
+
+HERE = {
+    "model server": probes.server,
+    "template": probes.template,
+    "context": probes.context,
+    "schemas": decoding.schemas,
+    "round trip": decoding.round_trip,
+    "adapter": probes.adapter,
+}
+AT_URL = {
+    "model server": probes.offers,
+    "schemas": decoding.schemas,
+    "round trip": decoding.round_trip,
+    "tool calls": decoding.tool_calls,
+}
+THOROUGH = {"context": probes.filled_context, "schemas": decoding.all_schemas}  # instead of the quick ones
 
 
 @dataclass(frozen=True)
@@ -33,22 +49,25 @@ class Finding:
     next_act: str | None = None
 
 
-def examine(settings: Settings) -> list[Finding]:
-    """Every finding, the base of the house first. The model server is started for it; takes ten to sixty seconds."""
+def examine(settings: Settings, *, thorough: bool = False) -> list[Finding]:
+    """Every finding, the base of the house first. The model server is started for it; takes ten to thirty seconds, and some
+    minutes where it is to be thorough."""
     machine = {"python": python, "home folder": home, "database": database, "embeddings": embeddings}
     findings = [finding(name, partial(check, settings)) for name, check in machine.items()]
-    return [*findings, *model_findings(settings), *decisions(settings)]
+    return [*findings, *model_findings(settings, thorough=thorough), *decisions(settings)]
 
 
-def model_findings(settings: Settings) -> Iterator[Finding]:
+def model_findings(settings: Settings, *, thorough: bool = False) -> Iterator[Finding]:
     """Those about the model, in order. Without model or server that finding is the last: the others would only repeat it."""
     if not is_url(settings.model):
         found = finding("model", partial(probes.model_files, settings))
         yield found
         if not found.ok:
             return
+    checks = AT_URL if is_url(settings.model) else HERE
+    instead = {name: check for name, check in THOROUGH.items() if thorough and name in checks}
     with serve(settings) as served:
-        for name, check in (probes.AT_URL if is_url(settings.model) else probes.HERE).items():
+        for name, check in {**checks, **instead}.items():
             found = finding(name, partial(check, settings, served))
             yield found
             if not found.ok and name == "model server":
@@ -129,6 +148,8 @@ def decisions(settings: Settings) -> Iterator[Finding]:
     except AskfirstError as error:
         yield Finding("decisions", False, str(error))
         return
+    if skipped := unproved(settings):
+        yield Finding("adapter", False, f"forced, although {skipped}", "Measure it: `askfirst tune compare`.")
     for decision in get_args(Decision):
         why = "your setting" if decision in settings.decide else scores(card, decision)
         yield Finding(f"decides {decision}", True, f"{who[decision]} ({why})")

@@ -3,28 +3,26 @@
 A probe returns what it saw in a few words, or raises `Unfit` with the next act. agent/doctor.py asks them.
 """
 
-import random
-import re
+import hashlib
+import json
 import time
-from collections.abc import Mapping
-from typing import Any
+import tomllib
+from pathlib import Path
 
-from ..errors import ModelDown, ModelReplyInvalid
+from ..errors import ModelDown
 from ..settings import Settings
 from .endpoint import fetch, offered
 from .model import Model
-from .serve import Served, open_model, serve
+from .serve import Served, serve
 from .store import better, find, prompts_of
 
-SCHEMAS, SCHEMA_SECONDS = 50, 30.0
-SAMPLE = [{"role": "system", "content": "route"}, {"role": "user", "content": "Where is it?\nWhich way?"}]
+CONVERSATIONS = (
+    [("system", "route"), ("user", "Where is it?\nWhich way?")],
+    [("user", '  Größe?  \n\n"quoted" \\ {{ text }} <|im_end|> ')],
+    [("system", "Act."), ("user", "Where is order #W1?"), ("assistant", '{"name": "look_up"}'), ("user", "And #W2?")],
+)
+BEGIN = "<|begin_of_text|>"  # the server adds it when it cuts the text into tokens
 QUESTIONS = ("When is it open?", "Who made the lamp?", "How do I return an item?")
-WORDS = ("red", "large", "order", "Monday", "none")
-LOOK_UP = {
-    "name": "look_up",
-    "description": "Finds an order.",
-    "parameters": {"type": "object", "properties": {"order": {"type": "string"}}, "required": ["order"]},
-}
 
 
 class Unfit(Exception):
@@ -53,27 +51,50 @@ def server(_: Settings, served: Served) -> str:
 
 
 def template(settings: Settings, served: Served) -> str:
-    """The server renders the sample as training does: the same template under jinja2 with the options of transformers."""
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
+    """The server renders conversations as training does: the same template under jinja2 with the options of transformers.
 
+    An adapter whose `card.json` or `recipe.toml` holds `template_sha256`, the digest of the `chat_template.jinja` that it was
+    tuned with, must lie beside that very template.
+    """
     model = find(settings)
     if model.source.is_file():
         return "the one inside the GGUF file"
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
     text = (model.source / "chat_template.jinja").read_text("utf-8")
-    trained = environment.from_string(text).render(messages=SAMPLE, add_generation_prompt=True, bos_token="<|begin_of_text|>")
+    here, tuned = hashlib.sha256(text.encode()).hexdigest(), tuned_template(model.adapter(settings.adapter))
+    if tuned not in (None, here):
+        raise Unfit(f"the adapter was tuned with another template ({tuned[:12]}, here {here[:12]})", "Tune it again, or pull it.")
     endpoint = served.endpoint()
-    rendered = fetch(f"{endpoint.url.removesuffix('/v1')}/apply-template", endpoint.key, body={"messages": SAMPLE})["prompt"]
-    begin = "<|begin_of_text|>"  # the server adds it when it cuts the text into tokens
-    if rendered.removeprefix(begin) != trained.removeprefix(begin):
-        raise Unfit(
-            f"the server renders {rendered[:60]!r}, training {trained[:60]!r}", f"Delete {settings.home / 'gguf'} and try again."
-        )
-    return "rendered by the server as in training"
+    for conversation in CONVERSATIONS:
+        messages = [{"role": role, "content": content} for role, content in conversation]
+        address = f"{endpoint.url.removesuffix('/v1')}/apply-template"
+        rendered = fetch(address, endpoint.key, body={"messages": messages})["prompt"].removeprefix(BEGIN)
+        trained = rendered_in_training(text, messages).removeprefix(BEGIN)
+        if rendered != trained:
+            problem = f"the server renders {rendered[:60]!r}, training {trained[:60]!r}"
+            raise Unfit(problem, f"Delete {settings.home / 'gguf'} and try again.")
+    proved = "by its digest the one it was tuned with" if tuned else "no digest from its tuning"
+    return f"{len(CONVERSATIONS)} conversations rendered by the server as in training; {proved}"
+
+
+def rendered_in_training(template: str, messages: list[dict[str, str]]) -> str:
+    """What transformers makes of a conversation before the reply."""
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(template).render(messages=messages, add_generation_prompt=True, bos_token=BEGIN)
+
+
+def tuned_template(adapter: Path | None) -> str | None:
+    """The digest of the template that an adapter was tuned with, where its card or its recipe tells it."""
+    for name, read in (("card.json", json.loads), ("recipe.toml", tomllib.loads)):
+        path = adapter / name if adapter else None
+        if path and path.exists() and (told := read(path.read_text("utf-8")).get("template_sha256")):
+            return str(told)
+    return None
 
 
 def context(settings: Settings, served: Served) -> str:
-    """Each request has all the tokens that the model was trained for."""
+    """Each request has the tokens that the model is said to take."""
     endpoint, wanted = served.endpoint(), find(settings).context
     told = fetch(f"{endpoint.url.removesuffix('/v1')}/props", endpoint.key)["default_generation_settings"]["n_ctx"]
     if told < wanted:
@@ -81,16 +102,19 @@ def context(settings: Settings, served: Served) -> str:
     return f"{told} tokens for each request"
 
 
-def schemas(settings: Settings, _: Served) -> str:
-    """Replies under random small schemas, each checked; as many of them as fit into the time."""
-    began, tried, wrong, rng = time.monotonic(), 0, 0, random.Random(1)
-    with open_model(settings) as model:
-        while tried < SCHEMAS and time.monotonic() - began < SCHEMA_SECONDS:
-            tried += 1
-            wrong += not _replied(model, {f"field_{number}": random_schema(rng) for number in range(rng.randint(1, 3))})
-    if wrong:
-        raise Unfit(f"{wrong} of {tried} replies broke their schema", "Use a server that decodes under a JSON schema.")
-    return f"{tried} of {tried} replies under random schemas hold"
+def filled_context(settings: Settings, served: Served) -> str:
+    """A prompt that fills the context is read, one that is longer is refused and not cut."""
+    told, endpoint, limit = context(settings, served), served.endpoint(), find(settings).context
+    address = f"{endpoint.url.removesuffix('/v1')}/completion"
+    (word,) = fetch(f"{endpoint.url.removesuffix('/v1')}/tokenize", endpoint.key, body={"content": " the"})["tokens"]
+    fetch(address, endpoint.key, body={"prompt": [word] * (limit - 4), "n_predict": 1}, timeout=600)
+    try:
+        fetch(address, endpoint.key, body={"prompt": [word] * (limit + 1), "n_predict": 1}, timeout=600)
+    except ModelDown as refused:
+        if "HTTP 400" in str(refused):
+            return f"{told}; filled once, and one token more is refused"
+        raise
+    raise Unfit(f"a prompt of {limit + 1} tokens was cut without a word", "Use the llama.cpp that the wheel xllamacpp brings.")
 
 
 def adapter(settings: Settings, served: Served) -> str:
@@ -126,65 +150,3 @@ def offers(settings: Settings, served: Served) -> str:
             "Name one of them: ASKFIRST_MODEL_NAME=NAME.",
         )
     return f"{endpoint.url} offers {settings.model_name}"
-
-
-def tool_calls(settings: Settings, served: Served) -> str:
-    """Whether a call can be forced natively. Information only: Askfirst asks under a schema instead."""
-    endpoint = served.endpoint()
-    body = {
-        "model": endpoint.name,
-        "messages": [{"role": "user", "content": "Where is order W1?"}],
-        "tool_choice": "required",
-        "tools": [{"type": "function", "function": LOOK_UP}],
-        "max_tokens": 128,
-    }
-    try:
-        message = fetch(f"{endpoint.url}/chat/completions", endpoint.key, body=body, timeout=60)["choices"][0]["message"]
-    except ModelDown:
-        return "native ones are refused (not needed)"
-    return "native ones work" if message.get("tool_calls") else "native ones are not forced (not needed)"
-
-
-def random_schema(rng: random.Random) -> dict[str, Any]:
-    """A schema of a kind that tools have, with short values."""
-    low = rng.randint(0, 50)
-    return rng.choice(
-        [
-            {"type": "string", "minLength": 1, "maxLength": rng.randint(1, 12)},
-            {"type": "integer", "minimum": low, "maximum": low + rng.randint(0, 50)},
-            {"type": "boolean"},
-            {"type": "string", "enum": [f"{rng.choice(WORDS)}-{number}" for number in range(rng.randint(1, 4))]},
-            {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 9}, "minItems": 1, "maxItems": 3},
-            {"type": "string", "pattern": f"^#[A-Z]{{{rng.randint(1, 3)}}}[0-9]{{4}}$"},
-        ]
-    )
-
-
-def holds(schema: Mapping[str, Any], value: Any) -> bool:
-    """Whether a value is of one of the kinds that `random_schema` makes."""
-    kind = schema["type"]
-    if kind == "boolean":
-        return isinstance(value, bool)
-    if kind == "integer":
-        return type(value) is int and schema["minimum"] <= value <= schema["maximum"]
-    if kind == "array":
-        fits = isinstance(value, list) and 1 <= len(value) <= schema["maxItems"]
-        return fits and all(holds(schema["items"], one) for one in value)
-    if not isinstance(value, str) or ("enum" in schema and value not in schema["enum"]):
-        return False
-    return bool(re.search(schema.get("pattern", ""), value)) and len(value) <= schema.get("maxLength", 100)
-
-
-def _replied(model: Model, properties: dict[str, Any]) -> bool:
-    """Whether an action under a schema of these properties comes back with exactly such arguments."""
-    parameters = {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
-    asked = [{"role": "system", "content": "Call the tool."}, {"role": "user", "content": "Where is order #AB1234?"}]
-    try:
-        arguments = model.act(asked, [{"name": "look_up", "parameters": parameters}], max_tokens=256).value["arguments"]
-    except ModelReplyInvalid:
-        return False
-    return arguments.keys() == properties.keys() and all(holds(schema, arguments[name]) for name, schema in properties.items())
-
-
-HERE = {"model server": server, "template": template, "context": context, "schemas": schemas, "adapter": adapter}
-AT_URL = {"model server": offers, "schemas": schemas, "tool calls": tool_calls}

@@ -180,13 +180,14 @@ def list_tools(door: Door) -> None:
 
 
 @app.command()
+@click.option("--thorough", is_flag=True, help="All fifty random schemas and a full context: some minutes.")
 @click.pass_obj
-def doctor(door: Door) -> None:
+def doctor(door: Door, thorough: bool) -> None:
     """Check database, model and embeddings; who decides what."""
     from ..agent.doctor import examine
     from . import show
 
-    findings = examine(door.settings)
+    findings = examine(door.settings, thorough=thorough)
     door.say({"findings": findings}, show.findings(findings))
     if not all(finding.ok for finding in findings):
         sys.exit(1)

@@ -1,7 +1,10 @@
 """The doctor: a whole house has only good findings, and whatever is broken becomes a line and never an exception."""
 
+import hashlib
 import random
+import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from askfirst.agent import doctor, probes, store
+from askfirst.agent import decoding, doctor, probes, store
 from askfirst.agent.doctor import Finding, examine
-from askfirst.agent.probes import holds, random_schema
+from askfirst.agent.schemas import holds, random_object
 from askfirst.agent.serve import serve
 from askfirst.settings import Settings
 
@@ -23,7 +26,7 @@ def model_findings(settings: Settings) -> dict[str, Finding]:
 
 
 def test_a_whole_house_has_only_good_findings(settings: Settings) -> None:
-    findings = examine(settings)
+    findings = examine(settings, thorough=True)
     assert [found for found in findings if not found.ok] == []
     assert [found.name for found in findings] == [
         "python",
@@ -35,10 +38,36 @@ def test_a_whole_house_has_only_good_findings(settings: Settings) -> None:
         "template",
         "context",
         "schemas",
+        "round trip",
         "adapter",
         *(f"decides {decision}" for decision in DECISIONS),
     ]
-    assert next(found.detail for found in findings if found.name == "schemas").startswith("50 of 50")
+    told = {found.name: found.detail for found in findings}
+    assert told["schemas"].startswith("50 of 50")
+    assert told["context"] == "2048 tokens for each request; filled once, and one token more is refused"
+    assert told["round trip"].startswith("look_up(#W")
+    assert told["template"].startswith("3 conversations rendered by the server as in training")
+
+
+def test_a_quick_look_tries_as_many_schemas_as_its_seconds_allow(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding, "SCHEMAS", 2)
+    assert model_findings(settings)["schemas"].detail == "2 of 2 replies under random schemas hold"
+
+
+@pytest.mark.parametrize("name", ["card.json", "recipe.toml"])
+def test_an_adapter_tuned_with_another_template_is_found_out(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "models" / "mine"
+    shutil.copytree(store.SHIPPED / "askfirst-5m", folder)
+    mine = Settings(home=tmp_path, model="mine")
+    note = folder / "adapters" / "decisions" / name
+    for digest, ok in ((hashlib.sha256((folder / "chat_template.jinja").read_bytes()).hexdigest(), True), ("0" * 64, False)):
+        text = f'{{"template_sha256": "{digest}"}}' if name == "card.json" else f'template_sha256 = "{digest}"'
+        note.write_text(text)
+        with serve(mine) as served:
+            found = doctor.finding("template", partial(probes.template, mine, served))
+        assert found.ok == ok
+        assert ("by its digest" if ok else "another template") in found.detail
+    assert served.stop()
 
 
 def test_each_finding_is_one_line(settings: Settings) -> None:
@@ -88,7 +117,7 @@ def test_a_server_that_knows_another_model_name_is_a_finding_with_its_next_act(t
 def test_a_server_that_ignores_schemas_is_found_out(
     tmp_path: Path, stub: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probes, "SCHEMAS", 3)
+    monkeypatch.setattr(decoding, "SCHEMAS", 3)
     findings = model_findings(Settings(home=tmp_path, model=stub("Sure, I can help with that!").url))
     assert findings["schemas"].detail == "3 of 3 replies broke their schema"
     assert findings["tool calls"].ok
@@ -137,8 +166,15 @@ def test_an_override_of_who_decides_is_shown_as_yours(settings: Settings) -> Non
         ({"type": "integer", "minimum": 0, "maximum": 3}, True),
         ({"type": "boolean"}, 1),
         ({"type": "string", "enum": ["a"]}, "b"),
-        ({"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 9}, "maxItems": 1}, [1, 2]),
+        ({"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 9}, "minItems": 1, "maxItems": 1}, [1, 2]),
         ({"type": "string", "pattern": "^#[A-Z]{1}[0-9]{4}$"}, "#A12"),
+        ({"type": "number", "minimum": 1, "maximum": 2}, 2.5),
+        ({"type": "number", "minimum": 0, "maximum": 2}, True),
+        ({"type": "integer", "minimum": 1, "maximum": 3}, 2.5),
+        ({"anyOf": [{"type": "integer", "minimum": 0, "maximum": 9}, {"type": "null"}]}, "none"),
+        ({"type": "object", "properties": {"a": {"type": "boolean"}}, "required": ["a"]}, {}),
+        ({"type": "object", "properties": {"a": {"type": "boolean"}}, "required": ["a"]}, {"a": True, "b": True}),
+        ({"type": "object", "properties": {"a": {"type": "boolean"}}, "required": []}, {"a": 1}),
     ],
 )
 def test_a_value_that_breaks_its_schema_is_seen(schema: dict[str, Any], value: Any) -> None:
@@ -147,4 +183,21 @@ def test_a_value_that_breaks_its_schema_is_seen(schema: dict[str, Any], value: A
 
 @given(st.integers())
 def test_random_schemas_are_of_the_kinds_that_are_checked(seed: int) -> None:
-    assert random_schema(random.Random(seed))["type"] in ("string", "integer", "boolean", "array")
+    schema = random_object(random.Random(seed))
+    assert holds(schema, example(schema))
+    assert not holds(schema, {**example(schema), "more": 1})
+
+
+def example(schema: dict[str, Any]) -> Any:
+    """The simplest value that holds a schema."""
+    if "anyOf" in schema:
+        return None
+    made = {
+        "object": lambda: {name: example(one) for name, one in schema["properties"].items()},
+        "array": lambda: [example(schema["items"])],
+        "string": lambda: (
+            schema.get("enum") or ["#" + "A" * int(schema["pattern"][8]) + "1234" if "pattern" in schema else "a"]
+        )[0],
+        "boolean": lambda: True,
+    }
+    return made.get(schema["type"], lambda: schema["minimum"])()
