@@ -7,26 +7,29 @@ command goes on; with a larger limit it asks only what is new. The adapter's fol
 """
 
 import argparse
+import math
 import shlex
 import sys
 import time
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..agent import card as cards
 from ..agent.card import read_card
 from ..agent.language import metered
-from ..agent.store import StoredModel, find
+from ..agent.store import find
 from ..errors import AdapterMissing, CasesInvalid
 from ..settings import Settings
 from . import measures, report
 from .kept import Kept
 from .measures import Measure
 from .results import Results
-from .sides import Sides, sides
+from .sides import Side, Sides, sides
 
+DECIDING = 0.6  # of the time is for the single decisions, from which the rest follows
 IN_CALLS = ("arguments", "tool", "decompose")  # what a Llama may decide on the way to a call
 
 
@@ -44,22 +47,21 @@ def main(argv: list[str] | None = None) -> None:
     folder = stored.adapter(options.adapter)
     if folder is None:
         raise AdapterMissing(options.adapter, model=stored.name, known=[each.name for each in stored.adapters])
-    names = list(dict.fromkeys([options.adapter, *options.beside]))
-    work = options.work or settings.home / "compare" / f"{stored.name}-{_identity(stored, names)}"
-    began = time.monotonic()
+    names, began = list(dict.fromkeys([options.adapter, *options.beside])), time.monotonic()
+    work = options.work or settings.home / "compare" / stored.name
     with sides(settings, stored, names) as asked, Kept(work / "cases.jsonl") as kept:
-        results = Results(kept, names[0], tuple(side.name for side in asked.llamas))
+        results = Results(kept, names[0], {side.name: side.key for side in asked.all})
+        task = Task(asked, kept, results, options.only, limit)
 
         # 2. Each decision by signal, base and adapters; from the gains follows what the adapter decides.
-        for measure in measures.decisions(
-            options.heldout, asked, seed=recipe["seed"], limit=recipe["share"]["decisions"] * limit
-        ):
-            _ask(measure, asked, kept, results, options.only)
+        share, until = recipe["share"], began + 60 * DECIDING * options.minutes
+        task.ask(
+            lambda part: measures.decisions(options.heldout, asked, seed=recipe["seed"], limit=share["decisions"] * part), until
+        )
         llama = [decision for decision in results.decided() if decision in IN_CALLS]
 
         # 3. Whole calls, dialogue states, the leaderboard's tasks; what was forgotten.
-        for measure in _further(options, asked, llama, recipe, limit):
-            _ask(measure, asked, kept, results, options.only)
+        task.ask(lambda part: _further(options, asked, llama, recipe, part), began + 60 * options.minutes)
         parameters = asked.parameters
 
     # 4. The gates, the report, the card.
@@ -87,6 +89,9 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--only", nargs="*", metavar="MEASURE", help="only these (route, tool, ..., calls, tracking, bfcl, perplexity)"
     )
+    parser.add_argument(
+        "--minutes", type=float, default=math.inf, help="ask no longer, and report what every side has answered by then"
+    )
     parser.add_argument("--work", type=Path, help="where answered cases are kept; in the home's folder by default")
     parser.add_argument("--home", type=Path, help="as for every other command")
     parser.add_argument("--threads", type=int, default=1)
@@ -94,7 +99,7 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
 
 
 def _further(
-    options: argparse.Namespace, asked: Sides, llama: Sequence[str], recipe: dict[str, Any], limit: int
+    options: argparse.Namespace, asked: Sides, llama: Sequence[str], recipe: dict[str, Any], limit: float
 ) -> list[Measure]:
     """The measures beyond single decisions, as far as their data is there."""
     share, seed, found = recipe["share"], recipe["seed"], []
@@ -108,21 +113,40 @@ def _further(
     return found
 
 
-def _ask(measure: Measure, asked: Sides, kept: Kept, results: Results, only: Sequence[str] | None) -> None:
-    """Asks what was not asked before; what was asked in vain (`--only`) is not part of the results."""
-    if only and measure.name.split(" ")[0] not in only and measure.name not in only:
-        return
-    for name in measure.sides:
-        side, missing = asked[name], [case for case in measure.cases if not kept.get(measure.name, name, case[0])]
+@dataclass(frozen=True)
+class Task:
+    """The asking: everybody the same cases, until all are answered or the time is over."""
+
+    asked: Sides
+    kept: Kept
+    results: Results
+    only: Sequence[str] | None
+    limit: int
+
+    def ask(self, make: Callable[[float], list[Measure]], until: float) -> None:
+        """`make` gives the measures of a limit. Within a time they are asked an eighth first, then a quarter, a half and all, so
+        that each has been answered by every side as far as the time went."""
+        for part in (1,) if until == math.inf else (8, 4, 2, 1):
+            for measure in filter(self._wanted, make(self.limit / part)):
+                for name in measure.sides:
+                    self._ask(measure, self.asked[name], until)
+        for measure in filter(self._wanted, make(self.limit)):
+            self.results.add(measure)
+
+    def _wanted(self, measure: Measure) -> bool:
+        return not self.only or measure.name.split(" ")[0] in self.only
+
+    def _ask(self, measure: Measure, side: Side, until: float) -> None:
+        missing = [case for case in measure.cases if not self.kept.get(measure.name, side.key, case[0])]
         began = time.monotonic()
         for number, (id, case) in enumerate(missing, 1):
-            before = time.monotonic()
+            if (before := time.monotonic()) >= until:
+                return
             with metered() as spent:
                 came = measure.score(case, side)
             cost = {"prompt_tokens": spent.prompt, "completion_tokens": spent.completion}
-            kept.add(measure.name, name, id, {**came, **cost, "seconds": round(time.monotonic() - before, 3)})
-            _show(measure.name, name, number, len(missing), time.monotonic() - began)
-    results.add(measure)
+            self.kept.add(measure.name, side.key, id, {**came, **cost, "seconds": round(time.monotonic() - before, 3)})
+            _show(measure.name, side.name, number, len(missing), time.monotonic() - began)
 
 
 def _show(measure: str, side: str, done: int, total: int, seconds: float) -> None:
@@ -132,15 +156,6 @@ def _show(measure: str, side: str, done: int, total: int, seconds: float) -> Non
         print(
             f"{measure:40} {side:16} {done:5} of {total:5} {seconds / done:7.2f} s a case", end=end, file=sys.stderr, flush=True
         )
-
-
-def _identity(stored: StoredModel, names: Sequence[str]) -> str:
-    """Of all weights and prompts that are compared: other weights are another comparison."""
-    parts = [cards.base_digest(stored.source)]
-    for name in names:
-        if folder := stored.adapter(name):
-            parts += cards.digests(folder).values()
-    return cards.short(parts)
 
 
 def _command(argv: Sequence[str] | None) -> str:

@@ -3,6 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..agent import delegation, metrics
@@ -16,16 +17,19 @@ Row = dict[str, Any]
 
 
 class Results:
-    """The measures asked so far. `llamas` are base and adapters; `tuned` is the adapter that the report is about."""
+    """The measures asked so far. `keys` are those under which each side's answers are kept; `tuned` is the side reported on."""
 
-    def __init__(self, kept: Kept, tuned: str, llamas: Sequence[str]):
-        self.tuned, self.llamas = tuned, tuple(llamas)
-        self._kept = kept
+    def __init__(self, kept: Kept, tuned: str, keys: Mapping[str, str]):
+        self.tuned, self.llamas = tuned, tuple(name for name in keys if name != SIGNAL)
+        self._kept, self._keys = kept, keys
         self._measures: dict[str, Measure] = {}
 
     def add(self, measure: Measure) -> None:
-        """A measure whose cases are all kept."""
-        self._measures[measure.name] = measure
+        """A measure, with those of its cases that every side has answered; without any it is no part of the results."""
+        sides = [self._keys[name] for name in measure.sides]
+        whole = [case for case in measure.cases if all(self._kept.get(measure.name, side, case[0]) for side in sides)]
+        if whole:
+            self._measures[measure.name] = replace(measure, cases=whole)
 
     def sizes(self) -> dict[str, int]:
         """The number of cases of each measure."""
@@ -165,7 +169,7 @@ class Results:
         return [measure for name, measure in self._measures.items() if name.split(" ")[0] == kind]
 
     def _records(self, measure: str, side: str) -> list[Record]:
-        return list(self._kept.of(measure, side, self._measures[measure].ids))
+        return list(self._kept.of(measure, self._keys[side], self._measures[measure].ids))
 
     def _points(self, measure: str, side: str) -> list[dict[str, float]]:
         return [record["points"] for record in self._records(measure, side)]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
+from ..agent import card as cards
 from ..agent.decisions import Decisions
 from ..agent.endpoint import Endpoint, fetch
 from ..agent.model import Model
@@ -22,9 +23,13 @@ PATIENCE = 600.0  # seconds for one reply; a busy machine is slow
 
 @dataclass(frozen=True)
 class Side:
-    """One that is compared. The signals have no model; the base is the server with every adapter's scale at zero."""
+    """One that is compared. The signals have no model; the base is the server with every adapter's scale at zero.
+
+    `key` is the name with a digest of the weights and prompts: what other weights answered is not taken for its answers.
+    """
 
     name: str
+    key: str
     embed: RememberingEmbed
     model: Model | None = None
     served: Served | None = None
@@ -69,7 +74,7 @@ def sides(settings: Settings, stored: StoredModel, names: Sequence[str]) -> Iter
     embed = RememberingEmbed(embedder.embed)
     folders = {name: _folder(stored, name) for name in names}
     with Served(settings, stored, idle=PATIENCE) as served:
-        made = [Side(SIGNAL, embed), _asked(BASE, None, folders[names[0]], served, stored, embed)]
+        made = [Side(SIGNAL, SIGNAL, embed), _asked(BASE, None, folders[names[0]], served, stored, embed)]
         made += [_asked(name, folder, folder, served, stored, embed) for name, folder in folders.items()]
         try:
             yield Sides(tuple(made), _parameters(served))
@@ -96,7 +101,13 @@ def _asked(name: str, adapter: Path | None, prompts: Path, served: Served, store
         prompts=known,
         timeout=PATIENCE,
     )
-    return Side(name, embed, model, served, scales)
+    return Side(name, f"{name}-{_digest(adapter, prompts, stored)}", embed, model, served, scales)
+
+
+def _digest(adapter: Path | None, prompts: Path, stored: StoredModel) -> str:
+    """Of the base and of the adapter's files, or of the prompts that the base is asked with."""
+    files = cards.digests(adapter).values() if adapter else [cards.digests(prompts).get("prompts.toml", "")]
+    return cards.short([cards.base_digest(stored.source), *files])
 
 
 def _parameters(served: Served) -> int:

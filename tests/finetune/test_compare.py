@@ -110,10 +110,11 @@ def test_a_line_cut_off_by_a_crash_is_asked_again(tmp_path: Path):
 def test_gates_are_passed_by_what_was_measured_and_by_nothing_else(tmp_path: Path):
     wanted = {"perplexity_ratio": 1.2, "general_loss": 0.05, "repetition_gain": 0.05, "base_gain": 0, "decided": 1, "cases": 2}
     with Kept(tmp_path / "cases.jsonl") as kept:
-        results = Results(kept, "mine", ("base", "mine"))
+        results = Results(kept, "mine", {"signal": "signal", "base": "base", "mine": "mine-7"})
         assert not any(gate["passed"] for gate in results.gates(wanted))
         for side, right in (("base", 0.0), ("mine", 1.0)):
             for id in ("a-1", "a-2"):
+                side = {"mine": "mine-7"}.get(side, side)
                 kept.add("tool", side, id, {"points": {"used": right, "alone": right, "signal": 0.5}})
                 kept.add("perplexity", side, id, {"nats": 3 + right, "next_token_accuracy": 0.5})
         for name in ("tool", "perplexity"):
@@ -172,6 +173,24 @@ def test_a_comparison_reports_signs_and_goes_on_where_it_was(home: Path, heldout
     after = kept.read_text()
     assert after.startswith(before)
     assert len(after.splitlines()) == len(before.splitlines()) + 2, "the third route, of base and adapter"
+
+
+def test_when_the_time_is_over_only_what_all_have_answered_is_reported(home: Path, heldout: Path, tmp_path: Path):
+    words = ["--model", "mine", "--home", str(home), "--heldout", str(heldout), "--work", str(tmp_path)]
+    compare.main([*words, "--minutes", "0"])
+    card = json.loads((home / "models/mine/adapters/decisions/card.json").read_text())
+    assert card["report"]["samples"] == {}
+    assert not card["passed"]
+
+
+def test_what_other_weights_answered_is_asked_again(home: Path, heldout: Path, tmp_path: Path):
+    words = ["--model", "mine", "--home", str(home), "--heldout", str(heldout), "--work", str(tmp_path), "--only", "route"]
+    compare.main(words)
+    prompts = home / "models/mine/adapters/decisions/prompts.toml"
+    prompts.write_text(prompts.read_text() + "\n# changed\n")
+    compare.main(words)
+    sides = [json.loads(line)["side"] for line in (tmp_path / "cases.jsonl").read_text().splitlines()]
+    assert len(set(sides)) == 4, "base and adapter, each before and after"
 
 
 def test_a_texts_surprise_is_that_of_the_served_model(shipped: Path, served: Any):
