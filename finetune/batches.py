@@ -27,14 +27,6 @@ def masked(conversations: list[list[dict]], tokenizer: PreTrainedTokenizerFast) 
     return [(full, [IGNORED] * len(prompt) + full[len(prompt) :]) for full, prompt in zip(whole, asked, strict=True)]
 
 
-def held_out(dialogues: list[Dialogue], *, share: float, seed: int) -> tuple[list[Dialogue], list[Dialogue]]:
-    """Dialogues to learn from, in their order, and the `share` of them to validate on."""
-    order = np.random.default_rng([seed]).permutation(len(dialogues))
-    held = set(order[: round(len(dialogues) * share)].tolist())
-    kept = [dialogue for index, dialogue in enumerate(dialogues) if index not in held]
-    return kept, [dialogues[index] for index in sorted(held)]
-
-
 def by_length(dialogues: list[Dialogue], *, size: int, pad: int, seed: int) -> Batch:
     """`size` dialogues of like length for each step, padded at the right; an epoch's steps come in random order."""
     order = sorted(range(len(dialogues)), key=lambda index: len(dialogues[index][0]))
@@ -93,6 +85,12 @@ def best_fit(lengths: list[int], length: int) -> list[list[int]]:
     return rows
 
 
+def counted(inputs: Inputs) -> Tensor:
+    """How much each row weighs in the mean loss: its labels; a preference pair is one whole, whatever its length."""
+    labels = inputs["labels"]
+    return (labels[:, 1:] != IGNORED).sum(1) if labels.dim() == 2 else torch.ones(len(labels))
+
+
 def parts(inputs: Inputs, count: int) -> list[tuple[Inputs, float]]:
     """The rows dealt out to `count` parts, each with its share of the labels that count: the shares add up to one.
 
@@ -101,7 +99,7 @@ def parts(inputs: Inputs, count: int) -> list[tuple[Inputs, float]]:
     """
     if count == 1:
         return [(inputs, 1.0)]
-    labels = (inputs["labels"][:, 1:] != IGNORED).sum(1)
+    labels = counted(inputs)
     dealt = []
     for first in range(count):
         rows = torch.arange(first, len(labels), count) if first < len(labels) else torch.tensor([0])

@@ -148,9 +148,9 @@ class _Run:
             sum(int((inputs["labels"][:, 1:] >= 0).sum()) for inputs in batches) for batches in ([each] for each in batches)
         ]
         total = torch.zeros((), device=self.processes.device)
-        for inputs, counted in zip(batches, labels, strict=True):
+        for inputs, many in zip(batches, labels, strict=True):
             part, share = parts(inputs, self.processes.size)[self.processes.rank]
-            total += self._loss(part) * (share * counted / sum(labels))
+            total += self._loss(part) * (share * many / sum(labels))
         self.learner.train()
         entry["validation"] = self.processes.sum(total).item()
         if entry["validation"] < best:

@@ -79,7 +79,7 @@ def save(model: LlamaForCausalLM | PeftModel, weights: Weights, folder: Path, *,
     halves = {name: weight.half() for name, weight in weights.items()}
     if isinstance(model, PeftModel):
         model.peft_config["default"].base_model_name_or_path = base.name
-        model.save_pretrained(str(folder), state_dict=halves)
+        model.save_pretrained(str(folder), state_dict=halves, save_embedding_layers=False)
         (folder / "README.md").unlink(missing_ok=True)
         return
     save_model(model, halves, folder)

@@ -13,9 +13,10 @@ import tomllib
 from pathlib import Path
 
 import torch
+from transformers import PreTrainedTokenizerFast
 
 from .base import open_base
-from .batches import Batch, Dialogue, by_length, held_out, masked, packed, padded
+from .batches import Batch, Dialogue, by_length, masked, packed, padded
 from .cases import PROMPTS
 from .loop import Schedule, train
 from .methods import learner, loss_of, method_of, save
@@ -32,16 +33,15 @@ def main(argv: list[str] | None = None) -> None:
     training = recipe["training"]
     torch.set_num_threads(training.pop("threads"))
     seed, size, length = training.pop("seed"), training.pop("batch"), training.pop("pack", 0)
-    share, recompute = training.pop("validation", 0.0), training.pop("recompute", False)
+    held, recompute = training.pop("validation", 0), training.pop("recompute", False)
 
-    # 1. Dialogues as tokens, everything but the reply masked; some are held out where the recipe validates.
+    # 1. Dialogues as tokens, everything but the reply masked.
     base = open_base(options.base)
     tokenizer = base.tokenizer()
-    lines = (options.data / "sft.jsonl").read_text().splitlines()
-    dialogues = masked([json.loads(line)["messages"] for line in lines], tokenizer)
-    dialogues, held = held_out(dialogues, share=share, seed=seed)
     pad = int(str(tokenizer.pad_token_id))
-    validation = [padded(held[start : start + size], pad=pad) for start in range(0, len(held), size)]
+    dialogues = dialogues_in(options.data / "sft.jsonl", tokenizer)
+    kept = dialogues_in(options.data / "sft_validation.jsonl", tokenizer)[:held] if held else []
+    validation = [padded(kept[start : start + size], pad=pad) for start in range(0, len(kept), size)]
 
     # 2. Those of like length share a batch, or as many as fit share a row.
     batch = batches(dialogues, size=size, length=length, pad=pad, seed=seed)
@@ -62,6 +62,11 @@ def main(argv: list[str] | None = None) -> None:
     save(model, weights, options.out, base=base)
     shutil.copy(PROMPTS, options.out / "prompts.toml")
     (options.out / "recipe.toml").write_text(options.recipe.read_text() + base.made())
+
+
+def dialogues_in(path: Path, tokenizer: PreTrainedTokenizerFast) -> list[Dialogue]:
+    """The lines {"messages"} of a file, as tokens with the replies labelled."""
+    return masked([json.loads(line)["messages"] for line in path.read_text().splitlines()], tokenizer)
 
 
 def batches(dialogues: list[Dialogue], *, size: int, length: int, pad: int, seed: int) -> Batch:

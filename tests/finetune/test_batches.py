@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from askfirst.finetune.batches import IGNORED, Dialogue, best_fit, by_length, held_out, masked, packed, padded, parts
+from askfirst.finetune.batches import IGNORED, Dialogue, best_fit, by_length, masked, packed, padded, parts
 from askfirst.finetune.methods import reply_loss
 
 PAD = 0
@@ -116,11 +116,3 @@ def test_the_shares_of_parts_make_the_mean_of_the_whole(llama: LlamaForCausalLM,
         assert mean == pytest.approx(reply_loss(llama, inputs).item(), rel=1e-5)
     assert len(dealt) == count
     assert sum(share for _, share in dealt) == pytest.approx(1)
-
-
-def test_what_is_held_out_is_not_learned():
-    dialogues = dialogues_of(*range(3, 43))
-    kept, held = held_out(dialogues, share=0.1, seed=2)
-    assert len(held) == 4
-    assert [each for each in dialogues if each not in held] == kept
-    assert held_out(dialogues, share=0.0, seed=2) == (dialogues, [])

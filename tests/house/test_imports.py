@@ -31,7 +31,10 @@ LEFT_OF = {
     "finetune": {"ui", "agent", "tools", "retrieval"},
     "ui": set(),
 }
-ALLOWED = {("finetune/export.py", "agent/gguf.py"), ("finetune/base.py", "agent/template.py")}
+ALLOWED = {
+    ("finetune/export.py", "agent/gguf.py"),
+    *(("finetune/base.py", f"agent/{name}.py") for name in ("template", "wheel", "download")),
+}
 # What proves an adapter asks the product itself, as users have it.
 PROOF = tuple(f"finetune/{name}.py" for name in "compare sides measures results report tracking bfcl forgetting".split())
 
