@@ -137,16 +137,24 @@ def adapter(settings: Settings, served: Served) -> str:
 
 
 def offers(settings: Settings, served: Served) -> str:
-    """The model's name must be one of those that the server lists."""
+    """The model's name must be one of those that the server lists; an adapter that it lists must be one of that model."""
     endpoint = served.endpoint()
     try:
-        names = offered(endpoint.url, endpoint.key)
+        listed = {each["id"]: each for each in fetch(f"{endpoint.url}/models", endpoint.key).get("data", [])}
     except ModelDown as down:
         problem = str(down).removesuffix(" `askfirst doctor` tells more.")
         raise Unfit(problem, "Start that server, or leave ASKFIRST_MODEL out to use the shipped model.") from None
-    if settings.model_name not in names:
+    if settings.model_name not in listed:
         raise Unfit(
-            f"{endpoint.url} offers {', '.join(names) or 'nothing'}, not '{settings.model_name}'",
+            f"{endpoint.url} offers {', '.join(listed) or 'nothing'}, not '{settings.model_name}'",
             "Name one of them: ASKFIRST_MODEL_NAME=NAME.",
         )
-    return f"{endpoint.url} offers {settings.model_name}"
+    if settings.adapter not in listed:
+        return f"{endpoint.url} offers {settings.model_name}"
+    parent = listed[settings.adapter].get("parent")  # vLLM's word for an adapter's base; others say nothing
+    if parent not in (None, settings.model_name):
+        raise Unfit(
+            f"{settings.adapter} is an adapter of {parent}, not of '{settings.model_name}'",
+            f"Name its base, ASKFIRST_MODEL_NAME={parent}, or another adapter: ASKFIRST_ADAPTER=NAME.",
+        )
+    return f"{endpoint.url} offers {settings.model_name} and its adapter {settings.adapter}"
