@@ -1,13 +1,16 @@
 """A card belongs to exactly the files that were measured, and only one that passed lets its adapter be loaded."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from askfirst.agent import card as cards
+from askfirst.agent import serve, store
 from askfirst.errors import AdapterUnproved
+from askfirst.settings import Settings
 
 DECISIONS = {"tool": {"gain": {"score": 0.1, "low": 0.0, "high": 0.2}}}
 
@@ -84,3 +87,31 @@ def test_a_gate_that_was_not_passed_is_named_with_its_threshold(adapter: Path):
 def test_what_is_no_part_of_the_proof_may_change(adapter: Path):
     (adapter / "card.json").write_text(json.dumps(put(adapter) | {"note": "for readers"}))
     cards.check(adapter, adapter.parents[1])
+
+
+@pytest.fixture
+def unmeasured(tmp_path: Path) -> Settings:
+    """A model of one's own: the shipped one with an adapter that nobody measured."""
+    shutil.copytree(store.SHIPPED / "askfirst-5m", tmp_path / "models" / "own")
+    (tmp_path / "models/own/adapters/decisions/card.json").unlink()
+    return Settings(home=tmp_path, model="own")
+
+
+def test_an_adapter_that_nobody_measured_is_not_loaded(unmeasured: Settings):
+    with pytest.raises(AdapterUnproved, match="it has no signed card"):
+        serve.open_model(unmeasured)
+    assert store.card_of(unmeasured.model_copy(update={"adapter": "none"})) == {"decisions": {}}
+
+
+def test_by_force_it_is_loaded_with_nothing_proved_and_what_is_skipped_is_told(unmeasured: Settings):
+    forced = unmeasured.model_copy(update={"force": True})
+    assert store.card_of(forced) == {"decisions": {}}
+    assert store.unproved(forced) == "it has no signed card"
+
+
+def test_the_shipped_adapter_is_proved(tmp_path: Path):
+    settings = Settings(home=tmp_path, model="askfirst-5m")
+    card = store.card_of(settings)
+    assert store.unproved(settings) is None
+    assert card
+    assert card["passed"]
