@@ -50,8 +50,8 @@ def test_a_whole_house_has_only_good_findings(settings: Settings) -> None:
 
 
 def test_a_quick_look_tries_as_many_schemas_as_its_seconds_allow(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoding, "SCHEMAS", 2)
-    assert model_findings(settings)["schemas"].detail == "2 of 2 replies under random schemas hold"
+    monkeypatch.setattr(decoding, "QUICK", 0)
+    assert model_findings(settings)["schemas"].detail == "1 of 1 replies under random schemas hold"
 
 
 @pytest.mark.parametrize("name", ["card.json", "recipe.toml"])
@@ -118,6 +118,7 @@ def test_a_server_that_ignores_schemas_is_found_out(
     tmp_path: Path, stub: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decoding, "SCHEMAS", 3)
+    monkeypatch.setattr(decoding, "QUICK", 600)
     findings = model_findings(Settings(home=tmp_path, model=stub("Sure, I can help with that!").url))
     assert findings["schemas"].detail == "3 of 3 replies broke their schema"
     assert findings["tool calls"].ok

@@ -212,7 +212,8 @@ def test_an_unknown_model_and_a_wrong_key_are_named(settings: Settings) -> None:
         open_model(settings.model_copy(update={"model_key": "wrong"}))
 
 
-def test_the_doctor_proves_such_a_server(settings: Settings) -> None:
+def test_the_doctor_proves_such_a_server(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding, "QUICK", 600)
     findings = {found.name: found for found in doctor.model_findings(settings)}
     assert [found.name for found in findings.values() if not found.ok] == []
     assert findings["model server"].detail.endswith("offers askfirst-5m and its adapter decisions")
