@@ -65,6 +65,11 @@ class LineInvalid(UsageError):
         super().__init__(f"Line {number} of {path} cannot be used: {problem}. Mend the line and {act}.")
 
 
+class NothingToTrain(UsageError):
+    def __init__(self, problem: str, *, act: str = "Name a data folder with --data or files with --own"):
+        super().__init__(f"There is nothing to train on: {problem}. {act}.")
+
+
 class CasesInvalid(UsageError):
     def __init__(self, path: object, problem: str):
         super().__init__(f"The cases in {path} cannot be used: {problem}. `askfirst eval --help` shows their form.")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .dialogues import rows, services
+from .dialogues import as_far_as_there, rows, services
 from .turns import Moment, functions, moments
 
 JSON_TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
@@ -17,15 +17,15 @@ OTHERS = 4  # functions listed beside those that are needed
 OUTCOMES = {"call": ("call",), "confirm": ("confirm",), "missing": ("ask",), "declined": ("call", "confirm"), "talk": ("talk",)}
 
 
-def held_calls(root: Path, quotas: dict[str, Any], rng: random.Random) -> list[dict]:
+def held_calls(root: Path, quotas: dict[str, Any], rng: random.Random, missing: list[str]) -> list[dict]:
     """Lines `{"id", "messages", "tools", "calls"}` in random order, so that the first hundred are a fair hundred.
 
     A call holds `name`, `arguments` (one of the choices where there are choices, else as first said), `accepted` (every
     wording of each value that is right too) and, where it changes something, `"confirm": true`. Ids begin with the source;
-    `sgdx` asks the same as `sgd` under renamed schemas.
+    `sgdx` asks the same as `sgd` under renamed schemas. Files that are not there are named in `missing`.
     """
-    lines = [*_of_services(root, quotas["sgd"], rng), *_of_queries(root, quotas["sealtools"], rng)]
-    lines += _out_of_scope(root, quotas["clinc150"], rng)
+    readers = {"sgd": _of_services, "sealtools": _of_queries, "clinc150": _out_of_scope}
+    lines = [line for name, read in readers.items() for line in as_far_as_there(read(root, quotas[name], rng), missing)]
     rng.shuffle(lines)
     return lines
 

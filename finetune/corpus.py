@@ -9,23 +9,27 @@ from pathlib import Path
 import numpy as np
 from transformers import PreTrainedTokenizerFast
 
+from .contamination import Evaluated
 from .example import Example
 from .tokens import BEGIN, END, SPECIAL, chat_text, token_ids, trained_tokenizer
 
 
-def write_pretraining(examples: list[Example], recipe: dict, data: Path, out: Path, rng: random.Random) -> dict[str, int]:
-    """Writes `tokenizer/` and `pretrain.bin` and counts their tokens.
+def write_pretraining(
+    examples: list[Example], recipe: dict, data: Path, out: Path, rng: random.Random, measured: Evaluated
+) -> dict[str, int]:
+    """Writes `tokenizer/` and `pretrain.bin` and counts their tokens, and the prose that overlaps what is measured.
 
     The tokenizer is trained on the prose and on the dialogues that it will cut. Prose, repeated random tokens and
     dialogues, all roles, are shuffled into one row.
     """
-    prose = list(paragraphs(data, characters=5 * recipe["prose_tokens"], rng=rng))
+    read = list(paragraphs(data, characters=5 * recipe["prose_tokens"], rng=rng))
+    prose = [text for text in read if not measured.holding(text)]
     texts = [*prose, *(f"{one.asked}\n{one.reply}" for one in examples)]
     tokenizer = trained_tokenizer(texts, size=recipe["vocabulary"])
     tokenizer.save_pretrained(out / "tokenizer")
     chats = [chat_text(tokenizer, list(one.messages)) for one in examples]
     documents = list(cut(token_ids(tokenizer, [BEGIN + text + END for text in prose]), limit=recipe["prose_tokens"]))
-    counts = {"prose tokens": sum(map(len, documents))}
+    counts = {"pieces of prose that overlap an evaluation": len(read) - len(prose), "prose tokens": sum(map(len, documents))}
     documents += [*repeats(recipe["repeats"], tokenizer, rng), *token_ids(tokenizer, chats)]
     rng.shuffle(documents)
     return counts | {"pretraining tokens": pack(documents, out / "pretrain.bin")}

@@ -7,15 +7,17 @@ import json
 import random
 import re
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from typing import TypeVar
 
 import zstandard
 
 from .cases import ANY_TEXT, Case, Tool, plain, spans
 
+Found = TypeVar("Found")
 SMALL_TALK = set(
     "greeting goodbye thank_you are_you_a_bot what_is_your_name how_old_are_you who_made_you what_can_i_ask_you tell_joke "
     "do_you_have_pets what_are_your_hobbies where_are_you_from who_do_you_work_for meaning_of_life yes no maybe".split()
@@ -34,6 +36,15 @@ def text_lines(root: Path, name: str) -> Iterator[str]:
     """The lines of one compressed file of the training folder."""
     with zstandard.open(root / "train" / f"{name}.zst", "rt", encoding="utf-8") as lines:
         yield from lines
+
+
+def as_far_as_there(found: Iterable[Found], missing: list[str]) -> Iterator[Found]:
+    """What is read until a file is not there; its name goes to `missing`, once."""
+    try:
+        yield from found
+    except FileNotFoundError as error:
+        if (name := Path(error.filename).name) not in missing:
+            missing.append(name)
 
 
 def schema_guided(root: Path) -> Iterator[Case]:

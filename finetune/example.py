@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 Message = dict[str, str]
-ROLES = ("system", "user", "assistant")
+FREE = ("general", "own")  # kinds whose replies are free text
 
 
 @dataclass(frozen=True)

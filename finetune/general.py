@@ -4,17 +4,17 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-from .dialogues import rows, text_lines
+from .dialogues import as_far_as_there, rows, text_lines
 from .example import Example, replied
 
 LONGEST = 700  # characters of instruction and reply together
 FLAN = ("creak", "ecqa", "gsm8k", "qasc", "sensemaking", "strategyqa")
 
 
-def conversations(root: Path, quotas: dict[str, int], rng: random.Random) -> Iterator[Example]:
-    """At most so many short ones of each source, as chat messages without a system message."""
+def conversations(root: Path, quotas: dict[str, int], rng: random.Random, missing: list[str]) -> Iterator[Example]:
+    """At most so many short ones of each source, without a system message; files that are not there go to `missing`."""
     for source, quota in quotas.items():
-        pairs = [pair for pair in READERS[source](root) if all(pair) and sum(map(len, pair)) <= LONGEST]
+        pairs = [pair for pair in as_far_as_there(READERS[source](root), missing) if all(pair) and sum(map(len, pair)) <= LONGEST]
         for asked, reply in rng.sample(pairs, min(quota, len(pairs))):
             yield Example("general", source, asked, replied([{"role": "user", "content": asked}], reply))
 
@@ -31,7 +31,7 @@ def prompted(root: Path) -> Iterator[tuple[str, str]]:
     for row in rows(root, "t0_50k"):
         if row["prompt"] not in seen:
             seen.add(row["prompt"])
-            yield row["prompt"].strip(), row["completion"].strip()
+            yield row["prompt"].strip(), row["completion"].removesuffix("<|endoftext|>").strip()
 
 
 def reasoned(root: Path) -> Iterator[tuple[str, str]]:

@@ -8,11 +8,10 @@ import random
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from .cases import EDGES, Case, exchanges, messages, plain, reply_text, spans, window
 from .example import Example, replied
-from .turns import Moment, moments
+from .turns import Moment
 
 ASK_FIRST = "A change is made only after the person saw it and said yes. Say what is changed and ask, or that it is done."
 TURNS = 6  # of the conversation before a confirmation
@@ -33,13 +32,15 @@ TELLING = re.compile(r"[A-Z0-9]|\w{4}")  # some sets mark "and the" as a value
 NAME = re.compile(r"(?:[A-Z][\w'’-]*|\d[\d,.:/-]*)(?: (?:[A-Z][\w'’-]*|\d[\d,.:/-]*))*")
 
 
-def pairs(cases: Iterable[Case], root: Path, quotas: dict[str, int], prompts: dict, rng: random.Random) -> Iterator[Example]:
-    """At most so many of each kind, from cases that are not held out and from the training dialogues."""
+def pairs(
+    cases: Iterable[Case], turns: Iterable[Moment], quotas: dict[str, int], prompts: dict, rng: random.Random
+) -> Iterator[Example]:
+    """At most so many of each kind, from cases that are not held out and from the training dialogues' turns."""
     kept = [case for case in cases if not case.held and case.decision in ("tool", "arguments", "answer")]
     said = _values_said(kept)
     rng.shuffle(kept)
     left = {kind: quotas.get(kind, 0) for kind in KINDS}
-    for kind, found in confirmations(moments(root, "sgd_train")).items():
+    for kind, found in confirmations(turns).items():
         yield from rng.sample(found, min(left.pop(kind), len(found)))
     for case in kept:
         for kind, wrong in tempting(case, said):

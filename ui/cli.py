@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from ..agent.state import Route
 
 ROUTES = ("documents", "sub-questions", "tools")
-STAGES = {"prepare": "data", "pretrain": "pretrain", "sft": "tune", "compare": "compare", "curve": "curve", "export": "export"}
+STAGES = {
+    "prepare": "data",
+    "privacy": "privacy_check",
+    "pretrain": "pretrain",
+    "sft": "tune",
+    "dpo": "dpo",
+    "compare": "compare",
+    "curve": "curve",
+    "export": "export",
+}
 PAGE = (
     "server.address=127.0.0.1",
     "server.headless=true",

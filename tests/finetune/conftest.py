@@ -15,7 +15,7 @@ from askfirst.agent import openmp
 ROOT = Path(__file__).parents[2]
 SHIPPED = next(iter(sorted((ROOT / "models").glob("*/config.json"))), ROOT / "models/none/config.json").parent
 
-NEED_TORCH = "base batches calls cleaning data dpo methods pairs prepare privacy training"  # or what else the extra brings
+NEED_TORCH = "base batches calls cleaning data domain dpo methods pairs prepare privacy training"  # or what else the extra brings
 collect_ignore = [] if find_spec("torch") else [f"test_{name}.py" for name in NEED_TORCH.split()]
 
 

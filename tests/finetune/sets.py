@@ -97,6 +97,7 @@ def data_folder(root: Path) -> Path:
     hours = ["five", "half past six", "8 pm", "noon"]
     write(root, "sgd_train", [dialogue(n, trained[n % 2], cities[n % 6], hours[n % 4]) for n in range(24)])
     write(root, "sgd_dev", [dialogue(n, ("Tables_1", "Rooms_1")[n % 2], cities[6 + n % 2], hours[n % 4]) for n in range(12)])
+    write(root, "squad11_dev_extra", [passage(number) for number in range(30, 40)])
     write(root, "squad2_dev_part", [passage(number) for number in range(30)])
     write(root, "llamafactory_alpaca_en_demo", [instruction(number) for number in range(60)])
     prose = [{"title": f"Place {chr(65 + n)}", "source": "ours", "text": f"Place {n} lies by a river. " * 120} for n in range(26)]

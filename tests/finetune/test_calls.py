@@ -39,7 +39,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def lines(root: Path) -> list[dict]:
-    return held_calls(root, QUOTAS, random.Random(3))
+    return held_calls(root, QUOTAS, random.Random(3), [])
 
 
 def of(lines: list[dict], prefix: str) -> list[dict]:

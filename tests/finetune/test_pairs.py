@@ -9,6 +9,7 @@ import pytest
 from askfirst.finetune.cases import PROMPTS, Case, Tool, reply_text, spans
 from askfirst.finetune.example import Example
 from askfirst.finetune.pairs import KINDS, pairs
+from askfirst.finetune.turns import moments
 
 from .sets import data_folder
 
@@ -30,7 +31,7 @@ CASES = [
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> list[Example]:
     root = data_folder(tmp_path_factory.mktemp("data"))
-    return list(pairs(CASES, root, dict.fromkeys(KINDS, 50), PROMPT, random.Random(1)))
+    return list(pairs(CASES, moments(root, "sgd_train"), dict.fromkeys(KINDS, 50), PROMPT, random.Random(1)))
 
 
 def of(made: list[Example], kind: str) -> list[Example]:
@@ -92,11 +93,13 @@ def test_each_claim_of_too_much_has_its_counterweight(made: list[Example]):
 def test_held_out_cases_make_no_pairs(tmp_path: Path):
     held = [Case("tool", "x", SAID, "cancel_order", tools=TOOLS, held=True)]
     quotas = {"wrong tool": 9}
-    assert list(pairs(held, data_folder(tmp_path), quotas, PROMPT, random.Random(1))) == []
+    assert list(pairs(held, moments(data_folder(tmp_path), "sgd_train"), quotas, PROMPT, random.Random(1))) == []
 
 
 def test_quotas_are_kept_and_the_same_seed_makes_the_same_pairs(tmp_path: Path):
     root = data_folder(tmp_path)
-    first, second = (list(pairs(CASES, root, dict.fromkeys(KINDS, 1), PROMPT, random.Random(1))) for _ in range(2))
+    first, second = (
+        list(pairs(CASES, moments(root, "sgd_train"), dict.fromkeys(KINDS, 1), PROMPT, random.Random(1))) for _ in range(2)
+    )
     assert first == second
     assert [len(of(first, kind)) for kind in KINDS] == [1] * len(KINDS)
