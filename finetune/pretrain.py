@@ -1,12 +1,16 @@
-"""Trains the base Llama from scratch on the packed tokens that `data.py` wrote.
+"""Trains a base Llama: from scratch on the packed tokens that `data.py` wrote, or an existing one further on a user's texts.
 
-    python -m askfirst.finetune.pretrain --recipe finetune/recipes/pretrain.toml --data PREPARED --out OUT
+    python -m askfirst.finetune.pretrain --data PREPARED --out OUT
+    python -m askfirst.finetune.pretrain --base MODEL --texts FOLDER --out OUT
 
 OUT gets checkpoints and a log while it runs, and OUT/model, a transformers folder in float16, at its end. Started again it
-goes on where it stopped.
+goes on where it stopped. On a user's texts every twentieth paragraph is held out, and how well the model says them before
+and after stands in OUT/perplexity.json.
 """
 
 import argparse
+import json
+import math
 import shutil
 import tomllib
 from pathlib import Path
@@ -15,21 +19,40 @@ import numpy as np
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from ..errors import NothingToTrain
+from .base import open_base
 from .batches import Batch, Inputs
 from .initialise import set_copying_heads
-from .loop import Schedule, train
+from .loop import Schedule, own_loss, train
 from .methods import save_model
+from .tokens import token_ids
+
+RECIPES = Path(__file__).with_name("recipes")
+TEXTS = (".md", ".rst", ".txt")
+HELD = 20  # one paragraph in so many is not learned but asked
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="askfirst tune pretrain", description="Train the base Llama from scratch.")
-    parser.add_argument("--recipe", type=Path, default=Path(__file__).with_name("recipes") / "pretrain.toml")
-    parser.add_argument("--data", type=Path, required=True, help="folder that `prepare` wrote")
+    parser = argparse.ArgumentParser(prog="askfirst tune pretrain", description="Train a base Llama, from scratch or further.")
+    parser.add_argument("--recipe", type=Path, help="else recipes/pretrain.toml, with --base recipes/domain.toml")
+    parser.add_argument("--data", type=Path, help="folder that `prepare` wrote: train from scratch")
+    parser.add_argument("--base", type=Path, help="model folder or GGUF file: train it further on --texts")
+    parser.add_argument("--texts", type=Path, help=f"folder of your own texts ({', '.join(TEXTS)})")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args(argv)
-    recipe = tomllib.loads(options.recipe.read_text())
+    if (options.data is None) == (options.base is None) or (options.base is None) != (options.texts is None):
+        parser.error("give --data to train from scratch, or --base and --texts to train a model further")
+    path = options.recipe or RECIPES / ("domain.toml" if options.base else "pretrain.toml")
+    recipe = tomllib.loads(path.read_text())
+    torch.set_num_threads(recipe["training"].pop("threads"))
+    (further if options.base else from_scratch)(options, recipe)
+    if (options.out / "model").is_dir():
+        shutil.copy(path, options.out / "model" / "recipe.toml")
+
+
+def from_scratch(options: argparse.Namespace, recipe: dict) -> None:
+    """A new model with its own sizes and the prepared tokenizer."""
     training = recipe["training"]
-    torch.set_num_threads(training.pop("threads"))
 
     # 1. The tokens, cut into sequences; each epoch sees them in another order.
     tokens = np.fromfile(options.data / "pretrain.bin", dtype=np.uint16)
@@ -40,15 +63,62 @@ def main(argv: list[str] | None = None) -> None:
     model = new_model(recipe["model"], tokenizer)
     set_copying_heads(model, seed=training.pop("seed"))
 
-    # 3. Training, from the last checkpoint if there is one.
+    # 3. Training, from the last checkpoint if there is one, and the folder that everything else starts from.
     weights = train(model, batch, Schedule(**training), options.out)
+    if weights is not None:
+        save_model(model, weights, options.out / "model")
+        tokenizer.save_pretrained(options.out / "model")
+
+
+def further(options: argparse.Namespace, recipe: dict) -> None:
+    """An existing model, every weight of it, on a user's texts."""
+    training = recipe["training"]
+    size, length, seed = training.pop("batch"), training.pop("sequence"), training.pop("seed")
+
+    # 1. The texts as one row of tokens, some paragraphs held out.
+    base = open_base(options.base)
+    tokenizer = base.tokenizer()
+    tokens, held = texts_in(options.texts, tokenizer)
+    if len(tokens) < size * length or len(held) < 2:
+        problem = f"{options.texts} has {len(tokens):,} tokens in files {', '.join(TEXTS)}, one step takes {size * length:,}"
+        raise NothingToTrain(problem, act="Name a folder with more text with --texts, or take a smaller batch in the recipe")
+    checks = [{"input_ids": ids, "labels": ids} for ids in torch.from_numpy(held.astype(np.int64)).unsqueeze(0).split(length, 1)]
+    checks = [inputs for inputs in checks if inputs["input_ids"].shape[1] > 1]
+
+    # 2. Training, with the model's loss on what is held out before the first step and at every checkpoint.
+    model = LlamaForCausalLM.from_pretrained(base.folder, dtype=torch.float32)
+    before = perplexity(model, checks)
+    batch = shuffled(tokens, size=size, length=length, seed=seed)
+    weights = train(model, batch, Schedule(**training), options.out, validation=checks)
     if weights is None:
         return
 
-    # 4. The folder that everything else starts from, with the recipe that made it.
+    # 3. The model, and what it gained.
     save_model(model, weights, options.out / "model")
     tokenizer.save_pretrained(options.out / "model")
-    shutil.copy(options.recipe, options.out / "model" / "recipe.toml")
+    after = perplexity(LlamaForCausalLM.from_pretrained(options.out / "model", dtype=torch.float32), checks)
+    told = {"held_out_tokens": len(held), "before": before, "after": after}
+    (options.out / "perplexity.json").write_text(json.dumps(told) + "\n")
+    print(f"perplexity of {len(held):,} held-out tokens: {before:.2f} before, {after:.2f} after")
+
+
+def texts_in(folder: Path, tokenizer: PreTrainedTokenizerFast) -> tuple[np.ndarray, np.ndarray]:
+    """The tokens to learn and those held out: paragraphs in the order of their files, each ended by the end token."""
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in TEXTS)
+    paragraphs = [part for path in files for part in path.read_text("utf-8", "replace").split("\n\n") if part.strip()]
+    ended = [[*ids, int(str(tokenizer.eos_token_id))] for ids in token_ids(tokenizer, paragraphs)] if paragraphs else []
+    held = [number % HELD == HELD - 1 for number in range(len(ended))]
+    parts = [[each for each, out in zip(ended, held, strict=True) if out == wanted] for wanted in (False, True)]
+    learned, asked = (np.array([token for ids in part for token in ids], dtype=np.uint32) for part in parts)
+    return learned, asked
+
+
+@torch.no_grad()
+def perplexity(model: LlamaForCausalLM, checks: list[Inputs]) -> float:
+    """exp of the mean loss a token over all of the texts, in float32."""
+    counts = [inputs["labels"].shape[1] - 1 for inputs in checks]
+    losses = [own_loss(model.eval(), inputs).item() for inputs in checks]
+    return math.exp(sum(loss * count for loss, count in zip(losses, counts, strict=True)) / sum(counts))
 
 
 def new_model(sizes: dict, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
