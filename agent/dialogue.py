@@ -36,7 +36,8 @@ def calls(messages: Sequence[Mapping[str, Any]], functions: Sequence[Mapping[str
     if decisions.free:
         return _free(messages, tools, decisions)
     said = [str(message["content"]) for message in messages if message["role"] == "user" and message.get("content")]
-    sources = Sources(said[-1], before=tuple(said[-2::-1]), results=_results(messages), embed=decisions.embed)
+    # No embedding guesses a value: of a function that nobody knows, what was not said must not be invented.
+    sources = Sources(said[-1], before=tuple(said[-2::-1]), results=_results(messages))
     return [_call(found) for found in _goals(messages, said, tools, sources, decisions)] if tools else []
 
 

@@ -39,13 +39,19 @@ def surprise(text: str, endpoint: Endpoint) -> dict[str, Any]:
 
     tokens = post("/tokenize", {"content": text, "add_special": True})["tokens"][: READ + SCORED]
     scales = endpoint.scales or ()
-    forced = [told(tokens[:place], tokens[place], scales, partial(post, "/completion")) for place in range(READ, len(tokens))]
-    nats, first = zip(*forced, strict=True)
-    return {"nats": sum(nats) / len(nats), "next_token_accuracy": sum(first) / len(first), "tokens": len(forced)}
+    places = range(READ, len(tokens))
+    forced = [told(tokens[:place], tokens[place], scales, partial(post, "/completion")) for place in places]
+    nats, first = zip(*filter(None, forced), strict=True)
+    return {"nats": sum(nats) / len(nats), "next_token_accuracy": sum(first) / len(first), "tokens": len(nats)}
 
 
-def told(before: Sequence[int], token: int, scales: Sequence[float], post: Callable[[dict[str, Any]], Any]) -> tuple[float, bool]:
-    """The surprise of a token after those before it, in nats, and whether it was the likeliest; `post` completes a body."""
+def told(
+    before: Sequence[int], token: int, scales: Sequence[float], post: Callable[[dict[str, Any]], Any]
+) -> tuple[float, bool] | None:
+    """The surprise of a token after those before it, in nats, and whether it was the likeliest; `post` completes a body.
+
+    None for a token that ends amid a character, or ends the text: the server tells no probability of it.
+    """
     body = {
         "prompt": list(before),
         "n_predict": 1,
@@ -55,7 +61,10 @@ def told(before: Sequence[int], token: int, scales: Sequence[float], post: Calla
         "cache_prompt": True,
         "lora": [{"id": number, "scale": scale} for number, scale in enumerate(scales)],
     }
-    [said] = post(body)["completion_probabilities"]
+    came = post(body).get("completion_probabilities")
+    if not came:
+        return None
+    said = came[0]
     if said["id"] != token:
         raise ModelReplyInvalid(f"the forced token {token}", str(said)[:200])
     return -said["logprob"], said["top_logprobs"][0]["id"] == token

@@ -4,11 +4,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from askfirst.agent.assistant import Assistant
 from askfirst.agent.cases import Call, answer_cases, route_cases, tool_cases
+from askfirst.agent.decisions import Decisions
+from askfirst.agent.dialogue import calls
 from askfirst.agent.evaluate import evaluate, same, same_call
+from askfirst.agent.model import ScriptedModel
 from askfirst.agent.offered import Offered, typed
 from askfirst.errors import CasesInvalid
 
@@ -135,6 +139,15 @@ def test_a_line_that_is_no_case_is_named(tmp_path: Path, read: Any, line: Any, p
         read(path)
     assert problem in str(error.value)
     assert "cases.jsonl" in str(error.value)
+
+
+def test_a_llama_that_decides_everything_is_asked_for_its_next_action():
+    model = ScriptedModel({"name": "getWeather", "arguments": {"date": "today"}}, {"name": "answer", "arguments": {"text": ""}})
+    free = Decisions({}, lambda texts: np.zeros((len(texts), 2)), lambda: model, free=True)
+    messages = [{"role": "user", "content": "Weather today?"}]
+    assert calls(messages, [WEATHER], free) == [Call("getWeather", {"date": "today"})]
+    assert calls(messages, [WEATHER], free) == []
+    assert model.asked[0][1]["messages"][-1]["content"] == "Weather today?"
 
 
 def test_other_wordings_of_a_value_are_right_where_the_case_accepts_them():

@@ -204,4 +204,8 @@ def test_a_texts_surprise_is_that_of_the_served_model(shipped: Path, served: Any
     told = forgetting.told(tokens[:40], tokens[40], (0.0,), post)
     free = post({"prompt": tokens[:40], "n_predict": 1, "temperature": 0, "n_probs": 2000, "lora": [{"id": 0, "scale": 0.0}]})
     listed = {each["id"]: each["logprob"] for each in free["completion_probabilities"][0]["top_logprobs"]}
+    assert told
     assert told[0] == pytest.approx(-listed[tokens[40]], abs=1e-3)
+    half = served("/tokenize", {"content": "日", "add_special": False})["tokens"]
+    if len(half) > 1:
+        assert forgetting.told(tokens[:4], half[0], (0.0,), post) is None, "a token amid a character has no text of its own"
