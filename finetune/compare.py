@@ -29,7 +29,7 @@ from .measures import Measure
 from .results import Results
 from .sides import Side, Sides, sides
 
-DECIDING = 0.6  # of the time is for the single decisions, from which the rest follows
+DECIDING = 0.7  # of the time is for the single decisions, from which the rest follows
 IN_CALLS = ("arguments", "tool", "decompose")  # what a Llama may decide on the way to a call
 
 
@@ -80,7 +80,7 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--model", help="its name; the setting's by default")
     parser.add_argument("--adapter", default="decisions", help="the adapter that gets the report and the card")
     parser.add_argument("--beside", nargs="*", default=[], metavar="NAME", help="further adapters, shown beside it")
-    parser.add_argument("--heldout", type=Path, required=True, help="folder of <decision>.jsonl, and calls.jsonl if there is one")
+    parser.add_argument("--heldout", type=Path, required=True, help="folder of <decision>.jsonl, and tools.jsonl if there is one")
     parser.add_argument("--data", type=Path, help="folder with train/, bench/ and corpus/; without it only --heldout is measured")
     parser.add_argument("--recipe", type=Path, default=Path(__file__).with_name("recipes") / "compare.toml")
     parser.add_argument(
@@ -103,7 +103,7 @@ def _further(
 ) -> list[Measure]:
     """The measures beyond single decisions, as far as their data is there."""
     share, seed, found = recipe["share"], recipe["seed"], []
-    if (calls := options.heldout / "calls.jsonl").exists():
+    if (calls := options.heldout / "tools.jsonl").exists():
         found.append(measures.calls(calls, asked, llama, seed=seed, limit=share["calls"] * limit))
     if options.data:
         found.append(measures.states(options.data, asked, seed=seed, limit=share["tracking"] * limit))
