@@ -77,7 +77,10 @@ def mixed(decisions: list[Example], general: list[Example], share: float, rng: r
 
 
 def split(examples: list[Example], share: float, rng: random.Random) -> tuple[list[Example], list[Example]]:
-    """Training and validation. Of each kind and source alike `share` is validated on, and no question stands in both."""
+    """Training and validation. Of each kind and source alike `share` is validated on, and no question stands in both.
+
+    Validation is shuffled: whoever looks at its first hundred sees a fair hundred.
+    """
     strata: dict[tuple[str, str], list[str]] = defaultdict(list)
     for example in examples:
         strata[example.kind, example.source].append(example.question)
@@ -87,5 +90,6 @@ def split(examples: list[Example], share: float, rng: random.Random) -> tuple[li
         left = [question for question in questions if question not in held]
         wanted = round(len(questions) * share) - (len(questions) - len(left))
         held.update(rng.sample(left, max(0, min(wanted, len(left) - 1))))
-    kept = [example for example in examples if example.question not in held]
-    return kept, [example for example in examples if example.question in held]
+    validated = [example for example in examples if example.question in held]
+    rng.shuffle(validated)
+    return [example for example in examples if example.question not in held], validated

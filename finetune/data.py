@@ -60,13 +60,14 @@ def main(argv: list[str] | None = None) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     missing: list[str] = []
 
-    # 1. All cases by decision and source. The held-out ones are written first, before anything is trained.
+    # 1. The user's own files first: a bad line is told before minutes are spent. Then all cases by decision and source, of
+    #    which the held-out ones are written before anything is trained.
+    own = [replace(one, source=OWN + one.source) for path in options.own for one in own_examples(path, prompts)]
     groups = grouped(every_case(options.data, recipe["invented_requests"], missing)) if options.data else {}
     held = write_held_out(groups, recipe, options, rng, missing) if options.data else {}
     measured = evaluated([options.out / "heldout", SHOP], options.data / "bench" if options.data else None)
 
-    # 2. What tuning reads: decisions drawn from the cases, the user's own files, general text, preference pairs.
-    own = [replace(one, source=OWN + one.source) for path in options.own for one in own_examples(path, prompts)]
+    # 2. What tuning reads: decisions drawn from the cases, own examples, general text, preference pairs.
     decisions = [*stage_examples(groups, recipe["sft"], prompts, rng), *(one for one in own if one.rejected is None)]
     preferred = [one for one in own if one.rejected is not None]
     talk: list[Example] = []

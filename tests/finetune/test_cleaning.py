@@ -215,6 +215,7 @@ def test_each_kind_and_source_is_validated_on_and_no_question_on_both_sides():
     for stratum in {(one.kind, one.source) for one in listed}:
         share = sum((one.kind, one.source) == stratum for one in held) / sum((one.kind, one.source) == stratum for one in listed)
         assert share == pytest.approx(0.1, abs=0.03)
+    assert len({(one.kind, one.source) for one in held[:25]}) == 4, "its beginning is a fair sample"
 
 
 def test_a_single_question_is_trained_on():
