@@ -16,6 +16,7 @@ from .filters import unfit
 from .privacy import Style, redacted
 
 OWN = "own/"  # how the sources of a user's own files begin
+MADE_UP = "invented"  # the source whose values are nobody's, and more various than any surrogates
 MIX = (0.10, 0.20)  # the least and the most of the dialogues that is general text, where there is any
 
 
@@ -63,7 +64,7 @@ def _passed(example: Example, number: int, recipe: dict, measured: Evaluated, do
         done.overlaps[name] += 1
         return done.remove(example, "overlaps an evaluation")
     whose = "own" if example.source.startswith(OWN) else "shared"
-    style: Style = recipe["privacy"][whose]
+    style: Style = "off" if example.source == MADE_UP else recipe["privacy"][whose]
     clean, types = redacted(example, style, seed=recipe["seed"] + number)
     done.redacted.update({(type, whose): count for type, count in types.items()})
     return clean or done.remove(example, "redaction broke a copy")

@@ -1,7 +1,8 @@
 """Values that stand for personal data: of the same form as the real ones, from ranges that nobody is reached by.
 
-E-mail addresses end in example domains (RFC 2606), IP addresses come from documentation ranges (RFC 5737, RFC 3849), phone
-numbers from 555-01xx or with a country code that is not assigned, social security numbers from an area that is not.
+E-mail addresses end in domains kept for examples and tests (RFC 2606), IP addresses come from documentation ranges (RFC 5737,
+RFC 3849), phone numbers from 555-01xx or with a country code that is not assigned, social security numbers from an area
+that is not.
 """
 
 import random
@@ -13,9 +14,11 @@ from .phrases import FIRST, LAST
 
 
 def email(rng: random.Random, _: str) -> str:
-    """A made-up name at an example domain."""
+    """A made-up name at a made-up host below an example domain: as many hosts as people have, so that none is learned."""
     name = f"{rng.choice(FIRST)}{rng.choice(['.', '_', ''])}{rng.choice(LAST)}".lower()
-    return f"{name}{rng.choice(['', str(rng.randint(1, 99))])}@{rng.choice(['example.com', 'example.org', 'mail.example.net'])}"
+    host = "".join(rng.choices(ascii_lowercase, k=rng.randint(3, 8)))
+    ending = rng.choice(["example", "test", "example.com", "example.org", "example.net"])
+    return f"{name}{rng.choice(['', str(rng.randint(1, 99))])}@{host}.{ending}"
 
 
 def phone(rng: random.Random, value: str) -> str:

@@ -186,6 +186,16 @@ def test_only_a_users_own_files_are_redacted_where_the_recipe_says_so():
     assert done.redacted == {("EMAIL", "own"): 1}
 
 
+def test_what_is_made_up_is_nobodys():
+    done = Cleaning()
+    asked = "Write to anna.berg@mail.example.de about it."
+    recipe = RECIPE | {"privacy": {"own": "surrogates", "shared": "surrogates"}}
+    listed = [example(asked, source="invented"), example(f"Please, now! {asked} And to nobody else, ever.", source="public")]
+    kept = cleaned(listed, recipe, Evaluated(), done, progress=lambda number: None)
+    assert ["anna.berg@mail.example.de" in one.asked for one in kept] == [True, False]
+    assert done.redacted == {("EMAIL", "shared"): 1}
+
+
 def test_nothing_is_lost_uncounted():
     listed = [example(f"{'word ' * (number % 90)} {number % 7}?", source="abc"[number % 3]) for number in range(300)]
     kept, done = left(*listed)
