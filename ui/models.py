@@ -56,7 +56,8 @@ def serve_model(door: Door, force: bool) -> None:
     if skipped := serve.unproved(door.settings):
         click.echo(f"askfirst: the adapter is served by force, although {skipped}.", err=True)
     with serve.serve(door.settings) as served:
-        facts = {"url": served.url, "key": served.key}
+        with door.margin.status("Starting the model (its first start makes its files, up to a minute)"):
+            facts = {"url": served.url, "key": served.key}
         door.say(facts, show.facts(facts))
         sys.stdout.flush()
         served.wait()
