@@ -27,8 +27,16 @@ def interval(points: Sequence[float], *, share: bool = True) -> Score:
 
 
 def gain(points: Sequence[float], before: Sequence[float]) -> Score:
-    """The paired difference over the same cases, with its interval."""
-    return interval([new - old for new, old in zip(points, before, strict=True)], share=False)
+    """The paired difference of points (0..1) over the same cases, with Agresti and Min's interval for matched pairs.
+
+    It counts half a case more for each way in which a pair can come out, so that few cases without any difference prove
+    nothing; the plain interval would have no width then.
+    """
+    changes = [new - old for new, old in zip(points, before, strict=True)]
+    n, total = len(changes) + 2, sum(changes)
+    half = 1.96 * sqrt(sum(change**2 for change in changes) + 1 - total**2 / n) / n
+    score, low, high = total / len(changes), total / n - half, total / n + half
+    return {"score": round(score, 3) + 0.0, "low": round(low, 3) + 0.0, "high": round(high, 3) + 0.0}
 
 
 def summary(points: Iterable[Mapping[str, float | None]]) -> dict[str, Score | None]:

@@ -155,7 +155,8 @@ class Results:
         if nats := self._column("perplexity", side, "nats"):
             before = self._column("perplexity", BASE, "nats")
             yield "perplexity", _exponential(metrics.interval(nats, share=False))
-            yield "perplexity_ratio", _exponential(metrics.gain(nats, before))
+            more = [after - without for after, without in zip(nats, before, strict=True)]
+            yield "perplexity_ratio", _exponential(metrics.interval(more, share=False))
             yield "next_token_accuracy", metrics.interval(self._column("perplexity", side, "next_token_accuracy"), share=False)
         for measure, name in (("general", "accuracy"), ("free_text", "repetition")):
             if points := self._column(measure, side, name):

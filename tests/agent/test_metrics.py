@@ -12,9 +12,16 @@ def test_wilsons_interval_is_the_published_one():
     assert metrics.interval([0.0] * 5)["low"] == 0.0
 
 
-def test_a_gain_is_paired():
-    assert metrics.gain([1.0, 1.0, 0.0], [1.0, 1.0, 0.0]) == {"score": 0.0, "low": 0.0, "high": 0.0}
-    assert metrics.gain([1.0] * 50, [0.0] * 50)["low"] == 1.0
+def test_a_gain_is_paired_and_no_difference_on_few_cases_proves_nothing():
+    same = metrics.gain([1.0, 1.0, 0.0], [1.0, 1.0, 0.0])
+    assert same["score"] == 0.0
+    assert same["low"] == -same["high"] < -0.3
+    assert metrics.gain([1.0] * 50, [0.0] * 50)["low"] > 0.85
+    assert metrics.gain([1.0] * 30 + [0.0] * 70, [0.0] * 20 + [1.0] * 10 + [0.0] * 70) == {
+        "score": 0.2,
+        "low": 0.117,
+        "high": 0.275,
+    }
 
 
 def test_answers_are_compared_by_squads_words():

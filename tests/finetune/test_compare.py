@@ -109,16 +109,17 @@ def test_a_line_cut_off_by_a_crash_is_asked_again(tmp_path: Path):
 
 def test_gates_are_passed_by_what_was_measured_and_by_nothing_else(tmp_path: Path):
     wanted = {"perplexity_ratio": 1.2, "general_loss": 0.05, "repetition_gain": 0.05, "base_gain": 0, "decided": 1, "cases": 2}
+    ids = [f"a-{number}" for number in range(30)]
     with Kept(tmp_path / "cases.jsonl") as kept:
         results = Results(kept, "mine", {"signal": "signal", "base": "base", "mine": "mine-7"})
         assert not any(gate["passed"] for gate in results.gates(wanted))
         for side, right in (("base", 0.0), ("mine", 1.0)):
-            for id in ("a-1", "a-2"):
+            for id in ids:
                 side = {"mine": "mine-7"}.get(side, side)
                 kept.add("tool", side, id, {"points": {"used": right, "alone": right, "signal": 0.5}})
                 kept.add("perplexity", side, id, {"nats": 3 + right, "next_token_accuracy": 0.5})
         for name in ("tool", "perplexity"):
-            results.add(Measure(name, [("a-1", None), ("a-2", None)], ("base", "mine"), lambda *_: {}))
+            results.add(Measure(name, [(id, None) for id in ids], ("base", "mine"), lambda *_: {}))
         gates = {gate["name"]: gate for gate in results.gates(wanted)}
     assert results.decided() == ["tool"]
     assert gates["perplexity_ratio"] == {"name": "perplexity_ratio", "value": 2.718, "wanted": "<= 1.2", "passed": False}
