@@ -187,10 +187,8 @@ class BaseMissing(UsageError):
 
 
 class RecipeInvalid(UsageError):
-    def __init__(self, problem: str, *, known: Iterable[str]):
-        super().__init__(
-            f"This recipe cannot be used: {problem}. A recipe has one table of: {', '.join(known)}; see finetune/recipes."
-        )
+    def __init__(self, problem: str, *, known: Iterable[str], has: str = "one table of"):
+        super().__init__(f"This recipe cannot be used: {problem}. A recipe has {has}: {', '.join(known)}; see finetune/recipes.")
 
 
 class ModelServerFailed(RunError):

@@ -16,9 +16,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from ..errors import NothingToTrain
+from ..errors import NothingToTrain, RecipeInvalid
 from . import dialogues, general, invented, passages, phrases
 from .calls import held_calls
 from .cases import DECISIONS, PROMPTS, Case, exchanges, messages
@@ -29,6 +29,7 @@ from .example import Example
 from .own import own_examples
 from .pairs import pairs
 from .prepared import Prepared, counts, report
+from .privacy import Style
 from .turns import moments
 
 READERS = (
@@ -50,12 +51,14 @@ READERS = (
 )
 
 
+ALWAYS = ("seed", "validation", "filter", "duplicates", "privacy", "general")
+OF_SETS = ("held", "calls", "sft", "pairs", "pretrain", "vocabulary", "prose_tokens", "repeats", "invented_requests")
 SHOP = Path(__file__).parents[1] / "examples" / "shop"  # its questions are measured, by programs alone
 
 
 def main(argv: list[str] | None = None) -> None:
     options = _options(argv)
-    recipe, prompts = (tomllib.loads(path.read_text("utf-8")) for path in (options.recipe, PROMPTS))
+    recipe, prompts = _recipe(options), tomllib.loads(PROMPTS.read_text("utf-8"))
     rng = random.Random(recipe["seed"])
     options.out.mkdir(parents=True, exist_ok=True)
     missing: list[str] = []
@@ -113,6 +116,22 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
     if options.data and not (options.data / "train").is_dir():
         raise NothingToTrain(f"{options.data} holds no folder train/")
     return options
+
+
+def _recipe(options: argparse.Namespace) -> dict[str, Any]:
+    """The recipe with all that this run needs of it; without the shared sets that is little."""
+    needed = [*ALWAYS, *(OF_SETS if options.data else ())]
+    try:
+        recipe = {"sft": {}} | tomllib.loads(options.recipe.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise RecipeInvalid(f"{options.recipe}: {' '.join(str(error).split())}", known=needed, has="each of") from None
+    if lacking := [name for name in needed if name not in recipe]:
+        raise RecipeInvalid(f"{options.recipe} lacks {', '.join(lacking)}", known=needed, has="each of")
+    if unknown := set(recipe["privacy"].values()) - set(get_args(Style)):
+        raise RecipeInvalid(
+            f"privacy is one of {', '.join(get_args(Style))}, not {', '.join(map(str, unknown))}", known=needed, has="each of"
+        )
+    return recipe
 
 
 def _told(name: str) -> Any:
