@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from gguf import GGUFReader
 from tokenizers import Tokenizer
 
-from askfirst.agent.gguf import write_adapter, write_model
+from askfirst.agent.gguf import requantize, write_adapter, write_model
 
 Post = Callable[[str, dict], dict]
 QUESTIONS = (
@@ -38,12 +39,26 @@ def test_both_files_come_out_the_same_every_time(shipped: Path, tmp_path: Path):
     assert (tmp_path / "one-adapter.gguf").read_bytes() == (tmp_path / "two-adapter.gguf").read_bytes()
 
 
-@pytest.mark.parametrize(("kind", "bytes_a_weight"), [("f32", 4), ("f16", 2), ("q8_0", 1.0625)])
+@pytest.mark.parametrize(("kind", "bytes_a_weight"), [("f32", 4), ("f16", 2), ("q8_0", 1.0625), ("q4_0", 0.75)])
 def test_a_kind_has_its_size(shipped: Path, tmp_path: Path, kind: str, bytes_a_weight: float):
     write_model(shipped, tmp_path / "model.gguf", kind=kind)
     weights = (shipped / "model.safetensors").stat().st_size / 2
     vocabulary = 600_000
     assert weights * bytes_a_weight < (tmp_path / "model.gguf").stat().st_size < weights * bytes_a_weight + vocabulary
+
+
+def test_weights_taken_from_a_gguf_file_are_those_of_the_folder(shipped: Path, tmp_path: Path):
+    template = (shipped / "chat_template.jinja").read_text()
+    write_model(shipped, tmp_path / "f32.gguf", kind="f32")
+    write_model(shipped, tmp_path / "wanted.gguf", kind="q4_0")
+    requantize(tmp_path / "f32.gguf", tmp_path / "made.gguf", kind="q4_0", template=template)
+    wanted, made = (GGUFReader(tmp_path / f"{name}.gguf") for name in ("wanted", "made"))
+    assert {field: wanted.fields[field].contents() for field in wanted.fields} == {
+        field: made.fields[field].contents() for field in made.fields
+    }
+    for one, other in zip(wanted.tensors, made.tensors, strict=True):
+        assert (one.name, one.tensor_type) == (other.name, other.tensor_type)
+        assert one.data.tobytes() == other.data.tobytes()
 
 
 def test_the_server_cuts_texts_into_the_same_tokens(served: Post, shipped: Path, texts: list[str]):
