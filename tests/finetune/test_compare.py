@@ -146,12 +146,17 @@ def heldout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A case of some decisions."""
     folder = tmp_path_factory.mktemp("heldout")
     about = {"tool": "send parcel", "argument": "city", "description": "City of the parcel", "schema": {"type": "string"}}
-    cases = {
+    cases: dict[str, list[dict[str, Any]]] = {
         "route": [{"id": f"x-{n}", "question": f"What is rule {n}?", "expected": "documents"} for n in range(3)],
         "arguments": [{"id": "x-0", "question": "Send it to Turku.", **about, "expected": "Turku"}],
         "evidence": [{"id": "x-0", "question": "Who sent it?", "sentences": ["Nadia sent it."], "expected": 0}],
         "answer": [{"id": "x-0", "question": "Who sent it?", "sentences": ["Nadia sent it."], "near": 0, "expected": "Nadia"}],
     }
+    schema = {"type": "object", "properties": {"guests": {"type": "integer"}}, "required": ["guests"]}
+    tools = [{"name": "book_table", "description": "Books a table.", "parameters": schema}]
+    right = [{"name": "book_table", "arguments": {"guests": 4}, "confirm": True}]
+    asked = [{"role": "user", "content": "Please book a table for 4 guests."}]
+    cases["tools"] = [{"id": "sgd-unseen-0", "messages": asked, "tools": tools, "calls": right}]
     for decision, lines in cases.items():
         (folder / f"{decision}.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     return folder
@@ -169,6 +174,8 @@ def test_a_comparison_reports_signs_and_goes_on_where_it_was(home: Path, heldout
     assert not card["passed"]
     report = (folder / "REPORT.md").read_text()
     assert "**did not pass**" in report
+    assert "| sgd-unseen | 1 | decisions | 1.000 [0.207, 1.000] | 1.000 [0.207, 1.000] | - | 0.000 [0.000, 0.793] |" in report
+    assert next(gate for gate in card["gates"] if gate["name"] == "unconfirmed")["passed"]
     assert all((folder / name).exists() for name in ("decisions.svg",))
     compare.main([*words, "--limit", "3"])
     after = kept.read_text()
