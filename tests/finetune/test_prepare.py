@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from askfirst.errors import LineInvalid, NothingToTrain
+from askfirst.errors import LineInvalid, NothingToTrain, RecipeInvalid
 from askfirst.finetune.cases import DECISIONS
 from askfirst.finetune.data import main
 
@@ -119,3 +119,20 @@ def test_a_hostile_file_is_one_word_and_leaves_nothing_behind(own: Path, tmp_pat
     with pytest.raises(LineInvalid, match=r"Line 3 of .*bad\.jsonl cannot be used"):
         prepared(tmp_path / "out", "--own", tmp_path / "bad.jsonl")
     assert not list((tmp_path / "out").glob("*.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "word"),
+    [
+        ("seed = ", "Invalid value"),
+        ("seed = 7", "lacks validation"),
+        ('seed = 7\nvalidation = 0\nfilter = {}\nduplicates = {}\ngeneral = {}\nprivacy = { own = "yes" }', "not yes"),
+        (None, "No such file"),
+    ],
+)
+def test_a_recipe_that_cannot_be_used_is_named(own: Path, tmp_path: Path, recipe: str | None, word: str):
+    path = tmp_path / "recipe.toml"
+    if recipe is not None:
+        path.write_text(recipe, "utf-8")
+    with pytest.raises(RecipeInvalid, match=word):
+        prepared(tmp_path / "out", "--own", own, "--recipe", path)
