@@ -3,10 +3,9 @@
 A probe returns what it saw in a few words, or raises `Unfit` with the next act. agent/doctor.py asks them.
 """
 
-import hashlib
-import json
 import time
 import tomllib
+from functools import partial
 from pathlib import Path
 
 from ..errors import ModelDown
@@ -15,12 +14,8 @@ from .endpoint import fetch, offered
 from .model import Model
 from .serve import Served, serve
 from .store import better, find, prompts_of
+from .template import CONVERSATIONS, Conversation, rendering_sha256
 
-CONVERSATIONS = (
-    [("system", "route"), ("user", "Where is it?\nWhich way?")],
-    [("user", '  Größe?  \n\n"quoted" \\ {{ text }} <|im_end|> ')],
-    [("system", "Act."), ("user", "Where is order #W1?"), ("assistant", '{"name": "look_up"}'), ("user", "And #W2?")],
-)
 BEGIN = "<|begin_of_text|>"  # the server adds it when it cuts the text into tokens
 QUESTIONS = ("When is it open?", "Who made the lamp?", "How do I return an item?")
 
@@ -51,21 +46,20 @@ def server(_: Settings, served: Served) -> str:
 
 
 def template(settings: Settings, served: Served) -> str:
-    """The server renders conversations as training does: the same template under jinja2 with the options of transformers.
+    """The server renders conversations as training does, with the very template that the adapter was tuned with.
 
-    An adapter whose `card.json` or `recipe.toml` holds `template_sha256`, the digest of the `chat_template.jinja` that it was
-    tuned with, must lie beside that very template.
+    Training's rendering is jinja2's with the options of transformers; its digest stands in the adapter's recipe.
     """
     model = find(settings)
     if model.source.is_file():
         return "the one inside the GGUF file"
     text = (model.source / "chat_template.jinja").read_text("utf-8")
-    here, tuned = hashlib.sha256(text.encode()).hexdigest(), tuned_template(model.adapter(settings.adapter))
+    here, tuned = rendering_sha256(partial(rendered_in_training, text)), tuned_rendering(model.adapter(settings.adapter))
     if tuned not in (None, here):
-        raise Unfit(f"the adapter was tuned with another template ({tuned[:12]}, here {here[:12]})", "Tune it again, or pull it.")
+        problem = f"the adapter was tuned with another template (rendering {tuned[:12]}, here {here[:12]})"
+        raise Unfit(problem, "Tune it again, or pull it.")
     endpoint = served.endpoint()
-    for conversation in CONVERSATIONS:
-        messages = [{"role": role, "content": content} for role, content in conversation]
+    for messages in CONVERSATIONS:
         address = f"{endpoint.url.removesuffix('/v1')}/apply-template"
         rendered = fetch(address, endpoint.key, body={"messages": messages})["prompt"].removeprefix(BEGIN)
         trained = rendered_in_training(text, messages).removeprefix(BEGIN)
@@ -76,7 +70,7 @@ def template(settings: Settings, served: Served) -> str:
     return f"{len(CONVERSATIONS)} conversations rendered by the server as in training; {proved}"
 
 
-def rendered_in_training(template: str, messages: list[dict[str, str]]) -> str:
+def rendered_in_training(template: str, messages: Conversation) -> str:
     """What transformers makes of a conversation before the reply."""
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -84,13 +78,12 @@ def rendered_in_training(template: str, messages: list[dict[str, str]]) -> str:
     return environment.from_string(template).render(messages=messages, add_generation_prompt=True, bos_token=BEGIN)
 
 
-def tuned_template(adapter: Path | None) -> str | None:
-    """The digest of the template that an adapter was tuned with, where its card or its recipe tells it."""
-    for name, read in (("card.json", json.loads), ("recipe.toml", tomllib.loads)):
-        path = adapter / name if adapter else None
-        if path and path.exists() and (told := read(path.read_text("utf-8")).get("template_sha256")):
-            return str(told)
-    return None
+def tuned_rendering(adapter: Path | None) -> str | None:
+    """The digest of what an adapter's training rendered, where its recipe tells it."""
+    path = adapter / "recipe.toml" if adapter else None
+    if path is None or not path.exists():
+        return None
+    return tomllib.loads(path.read_text("utf-8")).get("made", {}).get("template_sha256")
 
 
 def context(settings: Settings, served: Served) -> str:

@@ -1,6 +1,5 @@
 """The doctor: a whole house has only good findings, and whatever is broken becomes a line and never an exception."""
 
-import hashlib
 import random
 import shutil
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from askfirst.agent import decoding, doctor, probes, store
 from askfirst.agent.doctor import Finding, examine
 from askfirst.agent.schemas import holds, random_object
 from askfirst.agent.serve import serve
+from askfirst.agent.template import CONVERSATIONS, rendering_sha256
 from askfirst.settings import Settings
 
 DECISIONS = ["route", "tool", "arguments", "decompose", "evidence", "wording", "refusal"]
@@ -46,7 +46,7 @@ def test_a_whole_house_has_only_good_findings(settings: Settings) -> None:
     assert told["schemas"].startswith("50 of 50")
     assert told["context"] == "2048 tokens for each request; filled once, and one token more is refused"
     assert told["round trip"].startswith("look_up(#W")
-    assert told["template"].startswith("3 conversations rendered by the server as in training")
+    assert told["template"].startswith(f"{len(CONVERSATIONS)} conversations rendered by the server as in training")
 
 
 def test_a_quick_look_tries_as_many_schemas_as_its_seconds_allow(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,15 +54,14 @@ def test_a_quick_look_tries_as_many_schemas_as_its_seconds_allow(settings: Setti
     assert model_findings(settings)["schemas"].detail == "1 of 1 replies under random schemas hold"
 
 
-@pytest.mark.parametrize("name", ["card.json", "recipe.toml"])
-def test_an_adapter_tuned_with_another_template_is_found_out(tmp_path: Path, name: str) -> None:
+def test_an_adapter_tuned_with_another_template_is_found_out(tmp_path: Path) -> None:
     folder = tmp_path / "models" / "mine"
     shutil.copytree(store.SHIPPED / "askfirst-5m", folder)
     mine = Settings(home=tmp_path, model="mine")
-    note = folder / "adapters" / "decisions" / name
-    for digest, ok in ((hashlib.sha256((folder / "chat_template.jinja").read_bytes()).hexdigest(), True), ("0" * 64, False)):
-        text = f'{{"template_sha256": "{digest}"}}' if name == "card.json" else f'template_sha256 = "{digest}"'
-        note.write_text(text)
+    text = (folder / "chat_template.jinja").read_text()
+    rendering = rendering_sha256(partial(probes.rendered_in_training, text))
+    for digest, ok in ((rendering, True), ("0" * 64, False)):
+        (folder / "adapters/decisions/recipe.toml").write_text(f'[made]\ntemplate_sha256 = "{digest}"\n')
         with serve(mine) as served:
             found = doctor.finding("template", partial(probes.template, mine, served))
         assert found.ok == ok
