@@ -108,7 +108,7 @@ def _folded(value: Any) -> Any:
 
 def _tasks(texts: Mapping[str, str], kind: str) -> list[Task]:
     def lines(name: str) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in texts[name].splitlines() if line.strip()] if name in texts else []
+        return [json.loads(line) for line in texts[name].split("\n") if line.strip()] if name in texts else []
 
     wanted = {row["id"]: row["ground_truth"] for row in lines(f"possible_answer/BFCL_v4_{kind}.json")}
     rows = lines(f"BFCL_v4_{kind}.json")

@@ -68,7 +68,7 @@ def evaluated(folders: Iterable[Path], bench: Path | None) -> Evaluated:
     found = Evaluated()
     for folder in folders:
         for path in sorted(folder.glob("*.jsonl")):
-            for line in path.read_text("utf-8").splitlines():
+            for line in filter(None, path.read_text("utf-8").split("\n")):
                 found.add(f"{folder.name}/{path.stem}", *_of_line(json.loads(line)))
     for name, ending in BENCHES.items():
         path = (bench or Path()) / f"{name}.tar.zst"
@@ -94,7 +94,7 @@ def _of_archive(path: Path, ending: str) -> Iterator[str]:
 
 def _bfcl(text: str) -> Iterator[str]:
     """The user's words of each case."""
-    for line in text.splitlines():
+    for line in filter(None, text.split("\n")):
         for turn in json.loads(line)["question"]:
             yield from (message["content"] for message in turn if message["role"] == "user")
 

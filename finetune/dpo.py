@@ -71,7 +71,7 @@ def main(argv: list[str] | None = None) -> None:
 
 def pairs_in(path: Path, tokenizer: PreTrainedTokenizerFast) -> list[Pair]:
     """The lines {"prompt": messages, "chosen", "rejected"} of a file, as tokens with the replies labelled."""
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines = [json.loads(line) for line in path.read_text("utf-8").split("\n") if line]
     said = [
         [*line["prompt"], {"role": "assistant", "content": line[which]}] for line in lines for which in ("chosen", "rejected")
     ]

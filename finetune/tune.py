@@ -66,7 +66,8 @@ def main(argv: list[str] | None = None) -> None:
 
 def dialogues_in(path: Path, tokenizer: PreTrainedTokenizerFast) -> list[Dialogue]:
     """The lines {"messages"} of a file, as tokens with the replies labelled."""
-    return masked([json.loads(line)["messages"] for line in path.read_text().splitlines()], tokenizer)
+    lines = filter(None, path.read_text("utf-8").split("\n"))  # splitlines() would also cut at breaks inside a text
+    return masked([json.loads(line)["messages"] for line in lines], tokenizer)
 
 
 def batches(dialogues: list[Dialogue], *, size: int, length: int, pad: int, seed: int) -> Batch:

@@ -61,7 +61,7 @@ validation = 12
 steps = 60
 warmup = 2
 cooldown = 0.1
-rate = 2.0
+rate = 0.05
 decay = 0.1
 clip = 1.0
 checkpoint = 5
@@ -117,8 +117,9 @@ def whole(prepared: Path, recipe: Path, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture(scope="module")
 def dialogues(prepared: Path) -> Path:
-    """The folder with some dialogues beside the tokens."""
-    said = [("route", f"Question {number}?", f'" {"tools" if number % 3 else "documents"}"') for number in range(60)]
+    """The folder with some dialogues beside the tokens; those of the validation are not what is learned."""
+    learned, validated = [("documents", "tools")[number % 2] for number in range(48)], ["sub-questions"] * 12
+    said = [("route", f"Question {number}?", f'" {way}"') for number, way in enumerate(learned + validated)]
     chats = [[{"role": r, "content": c} for r, c in zip(("system", "user", "assistant"), each, strict=True)] for each in said]
     for name, part in (("sft", chats[:48]), ("sft_validation", chats[48:])):
         (prepared / f"{name}.jsonl").write_text("".join(json.dumps({"messages": chat}) + "\n" for chat in part))
