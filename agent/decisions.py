@@ -82,7 +82,7 @@ class Decisions:
         route, by = (forced, "person") if forced else self._route(question, goal, parts, documents)
         if route == "tools" and goal is None:
             route = "documents"
-        who = {"route": by, "tool": self.who["tool"]}
+        who = {"route": by, "tool": goal.by if goal else self.who["tool"]}
         return Plan(route, goal, tuple(parts), who)
 
     def _route(self, question: str, goal: Candidate | None, parts: Sequence[str], documents: float) -> tuple[Route, Decider]:
@@ -102,7 +102,8 @@ class Decisions:
         if self.who["arguments"] == "llama" and found and (found[0].filled.missing or not found[0].filled.firm):
             told = [self._completed(candidate, sources) for candidate in listed[:COMPLETED]]
             found = signals.candidates(question, [*told, *listed[COMPLETED:]])
-        if self.who["tool"] == "llama" and len(found) > 1:
+        # An order's number or a sum that only one tool takes settles it; the Llama is asked where names and meanings must.
+        if self.who["tool"] == "llama" and len(found) > 1 and not found[0].filled.firm:
             found = self._named(question, found[:SHORTLIST])
         return found[0] if found else None
 
@@ -117,7 +118,7 @@ class Decisions:
         """The one of the candidates that the Llama names; none where it says so."""
         lines = tool_lines((c.tool.name, c.tool.description) for c in found)
         named = self._choose("tool", [*(plain(c.tool.name) for c in found), "none"], question=question, tools=lines)
-        return [candidate for candidate in found if plain(candidate.tool.name) == named]
+        return [replace(candidate, by="llama") for candidate in found if plain(candidate.tool.name) == named]
 
     def reach(self, tool: Any, score: float, tools: Sequence[Any], sources: Sources) -> Candidate:
         """A tool with its arguments; those that other look-ups can bring count as found, and as hops."""

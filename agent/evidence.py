@@ -92,8 +92,11 @@ def support(ranked: Sequence[Sentence]) -> float:
 
 
 def weighed(ranked: Sequence[Sentence], sure: Sequence[float]) -> list[Sentence]:
-    """The sentences ranked again with the Llama's probability that each one answers, which counts a fifth of a cosine."""
-    order = sorted(range(len(ranked)), key=lambda i: -(ranked[i].score + 0.2 * sure[i]))
+    """The sentences ranked again with the Llama's probability that each one answers, which counts two fifths of a cosine.
+
+    On 126 questions of titles that are not held out 0.4 to 0.7 put 111 or 112 right sentences first, 0.2 109, none 108.
+    """
+    order = sorted(range(len(ranked)), key=lambda i: -(ranked[i].score + 0.4 * sure[i]))
     return [ranked[i] for i in order]
 
 

@@ -44,12 +44,13 @@ RULES = re.compile(
 
 @dataclass(frozen=True)
 class Candidate:
-    """A tool that may fit: what its arguments would be, how many other look-ups they take, what speaks for it."""
+    """A tool that may fit: what its arguments would be, how many other look-ups they take, what speaks for it, who chose it."""
 
     tool: Any
     filled: Filled
     score: float
     hops: int = 0
+    by: str = "signal"
 
 
 def shortlist(question: str, tools: Sequence[Any], embed: Embed, *, limit: int = 40) -> list[tuple[Any, float]]:

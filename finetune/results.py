@@ -89,7 +89,7 @@ class Results:
                 groups: dict[str, list[Any]] = defaultdict(list)
                 for record in self._records(measure.name, side):
                     groups["all"].append(record["points"])
-                    groups["-".join(record["id"].split("-")[:2])].append(record["points"])
+                    groups["-".join(part for part in record["id"].split("-")[:2] if not part.isdigit())].append(record["points"])
                 for group, points in groups.items():
                     table[group][side] = metrics.summary(points)
         return {group: table[group] for group in sorted(table)}

@@ -44,7 +44,8 @@ def test_a_whole_house_has_only_good_findings(settings: Settings) -> None:
     ]
     told = {found.name: found.detail for found in findings}
     assert told["schemas"].startswith("50 of 50")
-    assert told["context"] == "2048 tokens for each request; filled once, and one token more is refused"
+    limit = store.find(settings).context
+    assert told["context"] == f"{limit} tokens for each request; filled once, and one token more is refused"
     assert told["round trip"].startswith("look_up(#W")
     assert told["template"].startswith(f"{len(CONVERSATIONS)} conversations rendered by the server as in training")
 
