@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import AdapterUnproved, ModelUnreadable
+from .download import sha256_of
 
 MEASURED = ("adapter_config.json", "adapter_model.safetensors", "prompts.toml")
 SIGNED = ("decisions", "gates", "passed", "report")
@@ -87,7 +88,6 @@ def _signature(card: Mapping[str, Any]) -> str:
 
 def _sha256(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(path)
     except OSError as error:
         raise ModelUnreadable(path, error.strerror or str(error)) from None

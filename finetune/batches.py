@@ -6,6 +6,7 @@ Every batch is a function of its step alone, which is what makes a run resumable
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable
 from itertools import chain
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ IGNORED = -100  # the label that transformers' loss leaves out
 Inputs = dict[str, Tensor]
 Batch = Callable[[int], Inputs]
 Dialogue = tuple[list[int], list[int]]  # ids and labels
+Group = TypeVar("Group")
 
 
 def masked(conversations: list[list[dict]], tokenizer: PreTrainedTokenizerFast) -> list[Dialogue]:
@@ -33,7 +35,7 @@ def by_length(dialogues: list[Dialogue], *, size: int, pad: int, seed: int) -> B
     groups = [order[start : start + size] for start in range(0, len(order), size)]
 
     def batch(step: int) -> Inputs:
-        return padded([dialogues[index] for index in _in_random_order(groups, step, seed)], pad=pad)
+        return padded([dialogues[index] for index in in_random_order(groups, step, seed)], pad=pad)
 
     return batch
 
@@ -56,7 +58,7 @@ def packed(dialogues: list[Dialogue], *, size: int, length: int, pad: int, seed:
     groups = [rows[start : start + size] for start in range(0, len(rows), size)]
 
     def batch(step: int) -> Inputs:
-        chosen = [[dialogues[index] for index in row] for row in _in_random_order(groups, step, seed)]
+        chosen = [[dialogues[index] for index in row] for row in in_random_order(groups, step, seed)]
         inputs = padded([(joined(ids for ids, _ in row), joined(labels for _, labels in row)) for row in chosen], pad=pad)
         starts = [joined(range(len(ids)) for ids, _ in row) for row in chosen]
         width = inputs["input_ids"].shape[1]
@@ -108,6 +110,7 @@ def parts(inputs: Inputs, count: int) -> list[tuple[Inputs, float]]:
     return dealt
 
 
-def _in_random_order(groups: list[list[int]] | list[list[list[int]]], step: int, seed: int) -> list:
+def in_random_order(groups: list[Group], step: int, seed: int) -> Group:
+    """The group of a step: all of them once an epoch, each epoch in an order of its own."""
     epoch, position = divmod(step, len(groups))
     return groups[np.random.default_rng([seed, epoch]).permutation(len(groups))[position]]

@@ -19,7 +19,7 @@ from typing import Any
 
 import zstandard
 
-from .example import Example
+from .example import Example, records_in
 
 RUN = 13  # words
 SHORTEST = 5  # words of a question whose repetition is no coincidence: everybody says "yes, please" and "thanks a lot"
@@ -68,8 +68,8 @@ def evaluated(folders: Iterable[Path], bench: Path | None) -> Evaluated:
     found = Evaluated()
     for folder in folders:
         for path in sorted(folder.glob("*.jsonl")):
-            for line in filter(None, path.read_text("utf-8").split("\n")):
-                found.add(f"{folder.name}/{path.stem}", *_of_line(json.loads(line)))
+            for line in records_in(path):
+                found.add(f"{folder.name}/{path.stem}", *_of_line(line))
     for name, ending in BENCHES.items():
         path = (bench or Path()) / f"{name}.tar.zst"
         if bench and path.exists():

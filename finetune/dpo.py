@@ -8,14 +8,12 @@ resumes as transformers' Trainer does; here replies alone are computed, on the l
 """
 
 import argparse
-import json
 import shutil
 import tomllib
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from peft import PeftModel
 from torch import Tensor
@@ -23,7 +21,8 @@ from torch.nn.functional import logsigmoid
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from .base import open_base
-from .batches import IGNORED, Batch, Dialogue, Inputs, masked, padded
+from .batches import IGNORED, Batch, Dialogue, Inputs, in_random_order, masked, padded
+from .example import records_in
 from .loop import Schedule, train
 from .methods import save
 
@@ -71,7 +70,7 @@ def main(argv: list[str] | None = None) -> None:
 
 def pairs_in(path: Path, tokenizer: PreTrainedTokenizerFast) -> list[Pair]:
     """The lines {"prompt": messages, "chosen", "rejected"} of a file, as tokens with the replies labelled."""
-    lines = [json.loads(line) for line in path.read_text("utf-8").split("\n") if line]
+    lines = records_in(path)
     said = [
         [*line["prompt"], {"role": "assistant", "content": line[which]}] for line in lines for which in ("chosen", "rejected")
     ]
@@ -91,11 +90,7 @@ def grouped(pairs: list[Pair], *, size: int, tokenizer: PreTrainedTokenizerFast)
 def shuffled(groups: list[Inputs], *, seed: int) -> Batch:
     """One group for each step, all of them once an epoch."""
 
-    def batch(step: int) -> Inputs:
-        epoch, position = divmod(step, len(groups))
-        return groups[np.random.default_rng([seed, epoch]).permutation(len(groups))[position]]
-
-    return batch
+    return lambda step: in_random_order(groups, step, seed)
 
 
 @torch.no_grad()

@@ -3,8 +3,10 @@
 It knows nothing of readers, filters or models; with a reply that was worse, an example is a preference pair.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 Message = dict[str, str]
 FREE = ("general", "own")  # kinds whose replies are free text
@@ -44,3 +46,8 @@ class Example:
 def replied(asked: Sequence[Message], reply: str) -> tuple[Message, ...]:
     """The conversation with this reply at its end."""
     return (*asked, {"role": "assistant", "content": reply})
+
+
+def records_in(path: Path) -> list[dict]:
+    """The JSON lines of a file. Cut at line feeds alone: `splitlines` would also cut at the breaks inside a text."""
+    return [json.loads(line) for line in path.read_text("utf-8").split("\n") if line]

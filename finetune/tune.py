@@ -7,7 +7,6 @@ and log, and a run started again goes on where it stopped. `torchrun --nproc-per
 """
 
 import argparse
-import json
 import shutil
 import tomllib
 from pathlib import Path
@@ -18,6 +17,7 @@ from transformers import PreTrainedTokenizerFast
 from .base import open_base
 from .batches import Batch, Dialogue, by_length, masked, packed, padded
 from .cases import PROMPTS
+from .example import records_in
 from .loop import Schedule, train
 from .methods import learner, loss_of, method_of, save
 
@@ -66,8 +66,7 @@ def main(argv: list[str] | None = None) -> None:
 
 def dialogues_in(path: Path, tokenizer: PreTrainedTokenizerFast) -> list[Dialogue]:
     """The lines {"messages"} of a file, as tokens with the replies labelled."""
-    lines = filter(None, path.read_text("utf-8").split("\n"))  # splitlines() would also cut at breaks inside a text
-    return masked([json.loads(line)["messages"] for line in lines], tokenizer)
+    return masked([line["messages"] for line in records_in(path)], tokenizer)
 
 
 def batches(dialogues: list[Dialogue], *, size: int, length: int, pad: int, seed: int) -> Batch:
